@@ -1,0 +1,148 @@
+"""
+A snapshot as one JSON object on one line, and back.
+
+Flow: agent window -> **jsonline** -> aggregator read. The form of `agent --dry-run --format json`; the fields are
+listed in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from kinwatch.aspects import Aspect
+from kinwatch.snapshot import Coverage, Replica, Snapshot, Window, Workload
+
+REPLICA_KEYS = ("namespace", "pod", "pod_uid", "container", "container_id", "cgroup")
+WORKLOAD_KEYS = ("kind", "name", "revision")
+
+
+class JsonLineError(ValueError):
+    """A JSON object that is no snapshot; the message names the key and what was expected there."""
+
+
+def replica_fields(replica: Replica) -> dict[str, str | None]:
+    """The fields of a replica, in the order in which they are written."""
+    return {key: getattr(replica, key) for key in REPLICA_KEYS}
+
+
+def workload_fields(workload: Workload) -> dict[str, str | None]:
+    """The fields of a workload, in the order in which they are written."""
+    return {key: getattr(workload, key) for key in WORKLOAD_KEYS}
+
+
+def window_fields(window: Window) -> dict[str, Any]:
+    """The fields of a window: `start` in ISO 8601, UTC, with a trailing Z; `seconds`."""
+    start = window.start.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return {"start": start, "seconds": _shortest(window.seconds)}
+
+
+def encode(snapshot: Snapshot) -> str:
+    """The snapshot as one line of JSON, without the line end; pure ASCII, features sorted."""
+    coverage = snapshot.coverage
+    return json.dumps(
+        {
+            "window": window_fields(snapshot.window),
+            "node": snapshot.node,
+            "replica": replica_fields(snapshot.replica),
+            "workload": workload_fields(snapshot.workload),
+            "aspects": {aspect.value: sorted(features) for aspect, features in snapshot.aspects.items()},
+            "coverage": {
+                "observed_s": round(coverage.observed_s, 3),
+                "events": coverage.events,
+                "lost": dict(coverage.lost),
+                "truncated": dict(coverage.truncated),
+                "resolved": coverage.resolved,
+            },
+        },
+        separators=(",", ":"),
+    )
+
+
+def _shortest(seconds: float) -> float | int:
+    return int(seconds) if float(seconds).is_integer() else seconds
+
+
+def decode(line: str) -> Snapshot:
+    """
+    The snapshot that a line holds; raises JsonLineError where it holds none.
+
+    Keys that are not known are passed over, so that a newer agent's lines can be read.
+    """
+    try:
+        parsed = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        message = f"not JSON: {error}"
+        raise JsonLineError(message) from error
+    record = _of_type(parsed, dict, "the line")
+    return Snapshot(
+        window=_window(_field(record, "window", dict)),
+        node=_optional_text(record, "node"),
+        replica=Replica(**_optional_texts(_field(record, "replica", dict), REPLICA_KEYS)),
+        workload=Workload(**_optional_texts(_field(record, "workload", dict), WORKLOAD_KEYS)),
+        aspects=_aspects(_field(record, "aspects", dict)),
+        coverage=_coverage(_field(record, "coverage", dict)),
+    )
+
+
+def _of_type(value: Any, expected: Any, where: str) -> Any:
+    if isinstance(value, bool) and expected is not bool:
+        value = None
+    if not isinstance(value, expected):
+        wanted = expected.__name__ if isinstance(expected, type) else " or ".join(kind.__name__ for kind in expected)
+        message = f"{where}: expected {wanted}"
+        raise JsonLineError(message)
+    return value
+
+
+def _field(record: dict[str, Any], key: str, expected: Any) -> Any:
+    if key not in record:
+        message = f"the key {key!r} is missing"
+        raise JsonLineError(message)
+    return _of_type(record[key], expected, key)
+
+
+def _optional_text(record: dict[str, Any], key: str) -> str | None:
+    value = record.get(key)
+    if value is not None:
+        _of_type(value, str, key)
+    return value
+
+
+def _optional_texts(record: dict[str, Any], keys: tuple[str, ...]) -> dict[str, str | None]:
+    return {key: _optional_text(record, key) for key in keys}
+
+
+def _window(record: dict[str, Any]) -> Window:
+    try:
+        return Window(
+            start=datetime.fromisoformat(_field(record, "start", str)),
+            seconds=_field(record, "seconds", (int, float)),
+        )
+    except (ValueError, OverflowError) as error:
+        message = f"window: {error}"
+        raise JsonLineError(message) from error
+
+
+def _aspects(record: dict[str, Any]) -> dict[Aspect, frozenset[str]]:
+    known = {aspect.value for aspect in Aspect}
+    return {
+        Aspect(name): frozenset(_of_type(value, str, name) for value in _of_type(values, list, name))
+        for name, values in record.items()
+        if name in known
+    }
+
+
+def _counts(record: dict[str, Any], key: str) -> dict[str, int]:
+    return {name: _of_type(count, int, f"{key}.{name}") for name, count in _field(record, key, dict).items()}
+
+
+def _coverage(record: dict[str, Any]) -> Coverage:
+    return Coverage(
+        observed_s=float(_field(record, "observed_s", (int, float))),
+        events=_field(record, "events", int),
+        lost=_counts(record, "lost"),
+        truncated=_counts(record, "truncated"),
+        resolved=_field(record, "resolved", bool),
+    )
