@@ -1,0 +1,271 @@
+"""
+Start real containers with runc, and leave nothing behind.
+
+Flow: **containers** -> shop, and the kernel tests. All that is made has one name, the cgroup prefix: the cgroups below
+it, and a state directory with runc's own root, so that nobody else's containers are ever touched.
+
+    with Containers(prefix="/kinwatch-test") as node:
+        replica = node.start("a", ["/bin/sh", "-c", "sleep 60"])
+        replica.exec(["id"]).stdout
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypedDict, Unpack
+
+from demo import cgroups
+from demo.bundle import ContainerSpec, oci_config
+from demo.rootfs import lay_out
+from kinwatch.errors import InputError, NodeError
+
+STATE = Path("/var/lib")
+"""Not /run, which is often mounted noexec, and the root file systems lie here; not /tmp, so that it is found again."""
+OWN_PREFIX = "/kinwatch-"
+"""Start of every prefix: what is killed and removed by name can then be nobody else's."""
+RUNC_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A container that runc made; it runs from `begin` on (`Containers.start` has called it)."""
+
+    name: str
+    pid: int
+    """Its first process, as the node sees it."""
+    cgroup: str
+    """Path as in /proc/PID/cgroup."""
+    log: Path
+    """What its first process wrote to standard output and standard error."""
+    runc: Runc
+
+    @property
+    def root(self) -> Path:
+        """Its files as the node sees them; writing here is no action of the container."""
+        return Path(f"/proc/{self.pid}/root")
+
+    def begin(self) -> None:
+        """Let a created container run its program."""
+        self.runc("start", self.name)
+
+    def exec(self, argv: Sequence[str], *, timeout_s: float = RUNC_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+        """Run a program in the container and wait for it; its exit code is no error here."""
+        return subprocess.run(
+            [*self.runc.command, "exec", self.name, *argv],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def spawn(self, argv: Sequence[str]) -> subprocess.Popen[str]:
+        """Run a program in the container beside the caller, who waits for it."""
+        return subprocess.Popen(
+            [*self.runc.command, "exec", self.name, *argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def running(self) -> bool:
+        """Whether its first process lives."""
+        return not self.wait(timeout_s=0)
+
+    def wait(self, *, timeout_s: float) -> bool:
+        """Wait until its first process has ended; False if it did not in time."""
+        try:
+            pidfd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return True
+        try:
+            return bool(select.select([pidfd], [], [], timeout_s)[0])
+        finally:
+            os.close(pidfd)
+
+    def kill(self) -> None:
+        """Kill all its processes and remove its cgroups."""
+        self.runc("delete", "--force", self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runc:
+    """runc with a root of our own, which lists our containers and no others."""
+
+    root: Path
+
+    @property
+    def command(self) -> list[str]:
+        """The program and the options that come before the subcommand."""
+        return ["runc", "--root", str(self.root)]
+
+    def __call__(self, *arguments: str) -> None:
+        """Run a subcommand that says nothing when all is well; raises NodeError with what it said otherwise."""
+        done = subprocess.run(
+            [*self.command, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=RUNC_TIMEOUT_S,
+            check=False,
+        )
+        _raise_for(arguments, code=done.returncode, said=done.stderr)
+
+    def forget_all(self) -> None:
+        """Kill and remove every container of this root; one whose record is damaged is passed over."""
+        for record in sorted(self.root.glob("*")):
+            subprocess.run(
+                [*self.command, "delete", "--force", record.name],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=RUNC_TIMEOUT_S,
+                check=False,
+            )
+
+
+class Options(TypedDict, total=False):
+    """What may be said of a container besides its name and its program; see ContainerSpec."""
+
+    rootfs: Path | None
+    env: Sequence[str]
+    cwd: str
+    binds: Mapping[str, Path]
+    capabilities: Sequence[str]
+    stdin: int
+    """File descriptor that its first process reads; nothing by default."""
+
+
+class Containers:
+    """
+    The containers of one cgroup prefix on this node: `with` takes the prefix, and cleans up before and after.
+
+    Raises InputError for a prefix that isn't ours, NodeError where runc, root or BusyBox is missing, or where somebody
+    else holds the prefix. What a killed holder left behind is removed when the next one enters.
+    """
+
+    def __init__(self, *, prefix: str, hostname: str = "replica") -> None:
+        if not prefix.startswith(OWN_PREFIX) or "/" in prefix.removeprefix("/"):
+            problem = f"the cgroup prefix {prefix!r} is not one of ours"
+            raise InputError(problem, remedy=f"choose one level that starts with {OWN_PREFIX}")
+        self.prefix = prefix
+        self._hostname = hostname
+        self._state = STATE / prefix.removeprefix("/")
+        self._runc = Runc(root=self._state / "runc")
+        self._lock = -1
+
+    def __enter__(self) -> Self:
+        _require_root_and_runc()
+        self._lock = _take(self._state, prefix=self.prefix)
+        try:
+            self._clean()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with _uninterrupted():
+            try:
+                self._clean()
+                self._state.rmdir()
+            finally:
+                os.close(self._lock)
+
+    def rootfs(self) -> Path:
+        """The bare BusyBox root file system, made at its first use; it may be added to before a container starts."""
+        path = self._state / "rootfs"
+        return path if path.exists() else lay_out(path)
+
+    def start(self, name: str, argv: Sequence[str], **options: Unpack[Options]) -> Container:
+        """Create a container in the cgroup `PREFIX/NAME` and let it run."""
+        container = self.create(name, argv, **options)
+        container.begin()
+        return container
+
+    def create(self, name: str, argv: Sequence[str], **options: Unpack[Options]) -> Container:
+        """Create a container whose program waits for `begin`; its cgroup and its namespaces are there already."""
+        stdin = options.pop("stdin", subprocess.DEVNULL)
+        rootfs = options.pop("rootfs", None) or self.rootfs()
+        cgroup = f"{self.prefix}/{name}"
+        spec = ContainerSpec(argv=argv, rootfs=rootfs, cgroup=cgroup, hostname=self._hostname, **options)
+        return self._create(name, spec, stdin=stdin)
+
+    def _create(self, name: str, spec: ContainerSpec, *, stdin: int) -> Container:
+        bundle = self._state / "bundles" / name
+        bundle.mkdir(parents=True, exist_ok=True)
+        (bundle / "config.json").write_text(json.dumps(oci_config(spec)))
+        arguments = ("create", "--bundle", str(bundle), "--pid-file", str(bundle / "pid"), name)
+        # The container inherits these descriptors: a pipe would never end, so its words go to a file.
+        with (bundle / "log").open("wb") as log:
+            done = subprocess.run(
+                [*self._runc.command, *arguments],
+                stdin=stdin,
+                stdout=log,
+                stderr=log,
+                timeout=RUNC_TIMEOUT_S,
+                check=False,
+            )
+        _raise_for(arguments, code=done.returncode, said=(bundle / "log").read_text(errors="replace"))
+        pid = int((bundle / "pid").read_text())
+        return Container(name=name, pid=pid, cgroup=spec.cgroup, log=bundle / "log", runc=self._runc)
+
+    def _clean(self) -> None:
+        self._runc.forget_all()
+        cgroups.remove(self.prefix)
+        for leftover in self._state.iterdir():
+            shutil.rmtree(leftover)
+
+
+def _require_root_and_runc() -> None:
+    if os.geteuid() != 0:
+        problem = "containers can be started by root only"
+        raise NodeError(problem, remedy="run it as root, for example by sudo")
+    if shutil.which("runc") is None:
+        problem = "there is no runc on this node"
+        raise NodeError(problem, remedy="install the package runc, or run `make install`")
+
+
+def _take(state: Path, *, prefix: str) -> int:
+    """Take the state directory for this process alone: a lock that the kernel drops when the process ends."""
+    while True:
+        state.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock)
+            problem = f"the containers under {prefix} are held by another run on this node"
+            raise NodeError(problem, remedy="wait until it has ended, or end it") from error
+        if state.exists() and os.path.samestat(os.fstat(lock), state.stat()):
+            return lock
+        os.close(lock)  # the holder before us removed the directory between our two calls
+
+
+def _raise_for(arguments: Sequence[str], *, code: int, said: str) -> None:
+    if code != 0:
+        problem = f"runc {' '.join(arguments)}: {said.strip() or f'exit code {code}'}"
+        raise NodeError(problem, remedy="see whether runc can start containers on this node at all")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold back SIGINT and SIGTERM until what must be finished is finished."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
