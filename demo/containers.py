@@ -138,13 +138,11 @@ class Runc:
 class Options(TypedDict, total=False):
     """What may be said of a container besides its name and its program; see ContainerSpec."""
 
-    rootfs: Path | None
+    rootfs: Path
     env: Sequence[str]
     cwd: str
     binds: Mapping[str, Path]
     capabilities: Sequence[str]
-    stdin: int
-    """File descriptor that its first process reads; nothing by default."""
 
 
 class Containers:
@@ -190,19 +188,24 @@ class Containers:
         path = self._state / "rootfs"
         return path if path.exists() else lay_out(path)
 
-    def start(self, name: str, argv: Sequence[str], **options: Unpack[Options]) -> Container:
-        """Create a container in the cgroup `PREFIX/NAME` and let it run."""
-        container = self.create(name, argv, **options)
+    def start(
+        self, name: str, argv: Sequence[str], *, stdin: int = subprocess.DEVNULL, **options: Unpack[Options]
+    ) -> Container:
+        """Create a container in the cgroup `PREFIX/NAME` and let it run; its first process reads `stdin`."""
+        container = self.create(name, argv, stdin=stdin, **options)
         container.begin()
         return container
 
-    def create(self, name: str, argv: Sequence[str], **options: Unpack[Options]) -> Container:
+    def create(
+        self, name: str, argv: Sequence[str], *, stdin: int = subprocess.DEVNULL, **options: Unpack[Options]
+    ) -> Container:
         """Create a container whose program waits for `begin`; its cgroup and its namespaces are there already."""
-        stdin = options.pop("stdin", subprocess.DEVNULL)
-        rootfs = options.pop("rootfs", None) or self.rootfs()
+        if "rootfs" not in options:
+            options["rootfs"] = self.rootfs()
         cgroup = f"{self.prefix}/{name}"
-        spec = ContainerSpec(argv=argv, rootfs=rootfs, cgroup=cgroup, hostname=self._hostname, **options)
-        return self._create(name, spec, stdin=stdin)
+        return self._create(
+            name, ContainerSpec(argv=argv, cgroup=cgroup, hostname=self._hostname, **options), stdin=stdin
+        )
 
     def _create(self, name: str, spec: ContainerSpec, *, stdin: int) -> Container:
         bundle = self._state / "bundles" / name
