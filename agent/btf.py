@@ -25,7 +25,11 @@ VMLINUX: Final = Path("/sys/kernel/btf/vmlinux")
 
 _MAGIC: Final = 0xEB9F
 _HEADER: Final = struct.Struct("=HBBIIIII")
-"""magic, version, flags, hdr_len, type_off, type_len, str_off, str_len; since 7.2 more follows, 32 bytes in all."""
+"""magic, version, flags, hdr_len, type_off, type_len, str_off, str_len."""
+_LAYOUT_HEADER: Final = struct.Struct("=II")
+"""layout_off, layout_len, which follow since 7.2: a section that says how long the records of each kind are."""
+_LAYOUT: Final = struct.Struct("=BBH")
+"""For kinds 0, 1, 2 …: bytes after the three words that all have, bytes for each of the vlen entries, flags."""
 
 _POINTER_BYTES: Final = 8  # the nodes that the probe runs on are 64-bit
 _BITS: Final = 8
@@ -125,9 +129,9 @@ class Btf:
     @classmethod
     def parse(cls, blob: bytes, *, origin: str) -> Self:
         """Take BTF that was read from `origin`, a name for the error messages."""
-        types, strings = _sections(blob, origin)
+        types, strings, layout = _sections(blob, origin)
         words = memoryview(types).cast("I")
-        starts = _walk(words, origin)
+        starts = _walk(words, _extents(layout), origin)
         aggregates, enums = _names(words, strings, starts)
         return cls(words=words, strings=strings, starts=starts, aggregates=aggregates, enums=enums)
 
@@ -168,12 +172,12 @@ class Btf:
         return None
 
     def _resolve(self, type_id: int) -> tuple[int, _Kind]:
-        """Follow typedefs and qualifiers: the type's id and kind, void being of kind FWD, a type without a body."""
+        """Follow typedefs and qualifiers: the type's id and kind. Void, and what is newer than this program, is FWD."""
         while type_id:
             start = self.starts[type_id]
-            kind = _Kind(_info(self.words[start + 1])[0])
+            kind = _info(self.words[start + 1])[0]
             if kind not in _ALIASES:
-                return type_id, kind
+                return type_id, _Kind(kind) if kind in _EXTENT else _Kind.FWD
             type_id = self.words[start + 2]
         return 0, _Kind.FWD
 
@@ -222,27 +226,38 @@ def _integer(words: memoryview[int], *, signed: bool) -> int:
     return value - (1 << width) if signed and value >> (width - 1) else value
 
 
-def _sections(blob: bytes, origin: str) -> tuple[bytes, bytes]:
-    """Types and strings, by the header; their offsets count from its end, wherever this kernel puts that."""
+def _sections(blob: bytes, origin: str) -> tuple[bytes, bytes, bytes]:
+    """Types, strings and layout, by the header; their offsets count from its end, wherever this kernel puts that."""
     if len(blob) < _HEADER.size:
         raise _unusable(origin, f"{len(blob)} bytes are less than a header")
     magic, _, _, header_length, type_off, type_len, str_off, str_len = _HEADER.unpack_from(blob)
     if magic != _MAGIC:
         raise _unusable(origin, f"it starts with {magic:#06x} instead of {_MAGIC:#06x}")
-    body = memoryview(blob)[header_length:]
-    if len(body) < max(type_off + type_len, str_off + str_len) or type_len % 4:
+    has_layout = len(blob) >= header_length >= _HEADER.size + _LAYOUT_HEADER.size
+    layout_off, layout_len = _LAYOUT_HEADER.unpack_from(blob, _HEADER.size) if has_layout else (0, 0)
+    body = blob[header_length:]
+    if len(body) < max(type_off + type_len, str_off + str_len, layout_off + layout_len) or type_len % 4:
         raise _unusable(origin, "it is truncated")
-    return bytes(body[type_off : type_off + type_len]), bytes(body[str_off : str_off + str_len])
+    places = ((type_off, type_len), (str_off, str_len), (layout_off, layout_len))
+    types, strings, layout = (body[start : start + length] for start, length in places)
+    return types, strings, layout
 
 
-def _walk(words: memoryview[int], origin: str) -> array[int]:
+def _extents(layout: bytes) -> dict[int, tuple[int, int]]:
+    """Extents of the kinds known here, and of newer ones as far as the kernel tells them, so as to step over those."""
+    whole = layout[: len(layout) - len(layout) % _LAYOUT.size]
+    told = {kind: (3 + fixed // 4, each // 4) for kind, (fixed, each, _) in enumerate(_LAYOUT.iter_unpack(whole))}
+    return told | _EXTENT
+
+
+def _walk(words: memoryview[int], extents: dict[int, tuple[int, int]], origin: str) -> array[int]:
     """Where each type's record starts. A hundred thousand types and more: the one loop here that has to be fast."""
     starts = array("I", [0])
-    append, extent, end, at = starts.append, _EXTENT, len(words), 0
+    append, end, at = starts.append, len(words), 0
     try:
         while at < end:
             info = words[at + 1]
-            fixed, each = extent[info >> 24 & 0x7F]
+            fixed, each = extents[info >> 24 & 0x7F]
             append(at)
             at += fixed + each * (info & 0xFFFFFF)
     except KeyError as error:

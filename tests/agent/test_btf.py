@@ -19,6 +19,7 @@ class Blob:
     def __init__(self) -> None:
         self.types = b""
         self.strings = b"\0"
+        self.layout = b""
         self.count = 0
 
     def name(self, text: str) -> int:
@@ -44,7 +45,8 @@ class Blob:
         """Put header, types and strings together."""
         sizes = (0, len(self.types), len(self.types), len(self.strings))
         header = struct.pack("=HBBIIIII", magic, 1, 0, header_length, *sizes)
-        return header.ljust(header_length, b"\0") + self.types + self.strings
+        header += struct.pack("=II", len(self.types) + len(self.strings), len(self.layout))
+        return header[:header_length].ljust(header_length, b"\0") + self.types + self.strings + self.layout
 
 
 @pytest.fixture(name="blob")
@@ -80,7 +82,7 @@ def _blob() -> Blob:
         ("a.nothing", None),
     ],
 )
-@pytest.mark.parametrize("header_length", [24, 32])
+@pytest.mark.parametrize("header_length", [24, 32, 48])
 def test_members_are_found_as_in_c(blob: Blob, path: str, member: Member | None, header_length: int) -> None:
     """Through dots, aliases and anonymous unions, whatever the header's length; a bit-field has no address."""
     btf = Btf.parse(blob.bytes(header_length=header_length), origin="test")
@@ -125,6 +127,18 @@ def test_a_newer_kind_is_named(blob: Blob) -> None:
 
     with pytest.raises(NodeError, match="kind 77"):
         Btf.parse(blob.bytes(), origin="test")
+
+
+def test_a_newer_kind_is_stepped_over_where_the_kernel_says_how(blob: Blob) -> None:
+    """Its records are 20 bytes and 8 for each entry here; what leads to it has no size, and the rest is as ever."""
+    newer = blob.add(21, "new", 0, 1, 2, 3, 4, 5, 6, vlen=2)
+    blob.aggregate(STRUCT, "later", 8, ("n", newer, 0), ("m", 1, 32))
+    blob.layout = b"".join(struct.pack("=BBH", *(8, 8, 0) if kind == 21 else (0, 0, 0)) for kind in range(22))
+    btf = Btf.parse(blob.bytes(header_length=32), origin="test")
+
+    assert btf.member("later", "n") == Member(offset=0, size=0)
+    assert btf.member("later", "m") == Member(offset=4, size=4)
+    assert btf.member("outer", "d") == Member(offset=12, size=4)
 
 
 def test_other_files_are_refused(blob: Blob) -> None:
