@@ -7,8 +7,8 @@ The words are those of sysdig's `evt.category`, and so is the category of each c
 where another would do as well (semop: process, userfaultfd: file, mknod: other). What sysdig prints differs in this:
 
 - I/O. Its categories of read, write, close, fcntl … are IO-read, IO-write, IO-other, but sysdig never prints these
-  words: it prints `file`, `net` or `ipc` by what the descriptor is, `unknown` where it doesn't know the descriptor. Here
-  the category is that of the call, and the kinds of descriptors are an aspect of their own.
+  words: it prints `file`, `net` or `ipc` by what the descriptor is, `unknown` where it doesn't know that. Here the
+  category is that of the call, and the kinds of descriptors are an aspect of their own.
 - Calls without an event of their own. Sysdig 0.41 prints `other` for all of them; 0.29 had a category for each, odd in
   places (exit_group and getrandom: I/O). Here each has the category of what it does, after 0.29 where that fits.
 - `IPC`. sysdig writes it in capitals for pipe, futex, socketpair …, in small letters for I/O on a pipe. Here: `ipc`.
