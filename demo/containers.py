@@ -14,10 +14,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import select
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,9 +34,10 @@ from kinwatch.errors import InputError, NodeError
 
 STATE = Path("/var/lib")
 """Not /run, which is often mounted noexec, and the root file systems lie here; not /tmp, so that it is found again."""
-OWN_PREFIX = "/kinwatch-"
-"""Start of every prefix: what is killed and removed by name can then be nobody else's."""
+OWN_PREFIX = re.compile(r"/kinwatch-[\w-]+")
+"""Form of every prefix: what is killed and removed by name can then be nobody else's."""
 RUNC_TIMEOUT_S = 30.0
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +157,9 @@ class Containers:
     """
 
     def __init__(self, *, prefix: str, hostname: str = "replica") -> None:
-        if not prefix.startswith(OWN_PREFIX) or "/" in prefix.removeprefix("/"):
+        if not OWN_PREFIX.fullmatch(prefix):
             problem = f"the cgroup prefix {prefix!r} is not one of ours"
-            raise InputError(problem, remedy=f"choose one level that starts with {OWN_PREFIX}")
+            raise InputError(problem, remedy="choose one like /kinwatch-NAME")
         self.prefix = prefix
         self._hostname = hostname
         self._state = STATE / prefix.removeprefix("/")
@@ -266,9 +269,13 @@ def _raise_for(arguments: Sequence[str], *, code: int, said: str) -> None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold back SIGINT and SIGTERM until what must be finished is finished."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    """Let what must be finished finish: neither it nor the programs that it starts hear SIGINT, SIGTERM or SIGHUP."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is ever interrupted
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTIONS}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
