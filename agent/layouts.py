@@ -70,30 +70,18 @@ WANTED: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType({
     "task_struct": (
         field("int pid"),
         field("int tgid"),
+        field("u32 thread_info_status", "thread_info.status", optional=True),  # x86
+        field("unsigned long thread_info_flags", "thread_info.flags", optional=True),
         field("struct task_struct *real_parent"),
-        field("struct task_struct *group_leader"),
         field("struct mm_struct *mm"),
         field("struct fs_struct *fs"),
         field("struct files_struct *files"),
         field("struct css_set *cgroups"),
-        field("struct nsproxy *nsproxy"),
-        field("struct signal_struct *signal"),
-        field("u64 start_boottime"),  # ns since boot, suspend included; pid and this together name a process
-        field("char comm[16]"),
-        field("int exit_signal"),
     ),
-    "mm_struct": (
-        field("unsigned long arg_start"),
-        field("unsigned long arg_end"),
-        field("struct file *exe_file"),
-    ),
-    "fs_struct": (field("struct path pwd"), field("struct path root")),
+    "mm_struct": (field("unsigned long arg_start"), field("unsigned long arg_end")),
+    "fs_struct": (field("struct path pwd"),),
     "path": (field("struct vfsmount *mnt"), field("struct dentry *dentry")),
-    "vfsmount": (
-        field("struct dentry *mnt_root"),
-        field("struct super_block *mnt_sb"),
-        field("int mnt_flags"),
-    ),
+    "vfsmount": (field("struct dentry *mnt_root"),),
     "mount": (
         field("struct mount *mnt_parent"),
         field("struct dentry *mnt_mountpoint"),
@@ -101,31 +89,24 @@ WANTED: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType({
     ),
     "dentry": (
         field("struct dentry *d_parent"),
-        field("u64 d_name_hash_len", "d_name.hash_len"),  # the length is the upper half on little-endian nodes
+        field("u64 d_name_hash_len", "d_name.hash_len"),
         field("const unsigned char *d_name_name", "d_name.name"),
         field("struct inode *d_inode"),
-        field("struct super_block *d_sb"),
     ),
     "inode": (
         field("u16 i_mode"),
         field("struct super_block *i_sb"),
         field("unsigned long i_ino"),
     ),
-    "super_block": (field("unsigned long s_magic"), field("u32 s_dev")),
+    "super_block": (field("unsigned long s_magic"),),
     "file": (
         field("struct path f_path"),
-        field("struct inode *f_inode"),
         field("const void *f_op"),
         field("void *private_data"),
-        field("u32 f_mode"),
     ),
     "files_struct": (field("struct fdtable *fdt"),),
-    "fdtable": (
-        field("unsigned int max_fds"),
-        field("struct file **fd"),
-        field("unsigned long *open_fds"),
-    ),
-    "socket": (field("struct sock *sk"), field("short type")),
+    "fdtable": (field("unsigned int max_fds"), field("struct file **fd")),
+    "socket": (field("struct sock *sk"),),
     "sock": (field("u16 skc_family", "__sk_common.skc_family"),),
     "css_set": (
         field("struct cgroup *dfl_cgrp"),
@@ -136,16 +117,9 @@ WANTED: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType({
         field("struct cgroup_subsys_state self"),
         field("struct kernfs_node *kn"),
         field("struct cgroup_root *root"),
-        field("int level"),
     ),
     "cgroup_root": (field("int hierarchy_id"),),
-    "kernfs_node": (
-        field("u64 id"),
-        field("const char *name"),
-        field("struct kernfs_node *parent", "__parent", "parent"),  # renamed in 6.15, when RCU came to guard it
-    ),
-    "signal_struct": (field("int live"), field("int nr_threads")),
-    "linux_binprm": (field("struct file *file"), field("const char *filename"), field("int argc")),
+    "kernfs_node": (field("u64 id"),),
 })  # fmt: skip
 """
 Kernel struct -> what the probe reads of it.
@@ -157,8 +131,9 @@ anonymous unions with a second name, beside which the first is still found.
 ENUMERATORS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "PIDS_CGRP_ID": ("cgroup_subsys_id", "pids_cgrp_id"),
     "MEMORY_CGRP_ID": ("cgroup_subsys_id", "memory_cgrp_id"),
+    "CURRENT_TASK_BTF": ("bpf_func_id", "BPF_FUNC_get_current_task_btf"),  # since 5.11
 })  # fmt: skip
-"""Macro -> enum and enumerator; -1 where the kernel was built without it."""
+"""Macro -> enum and enumerator; -1 where the kernel was built without it, or is too old for it."""
 
 
 def render(
@@ -171,7 +146,8 @@ def render(
 
     NodeError where the kernel lacks a struct or a member, or has it in another size than the probe reads.
     """
-    structs = {name: _struct(btf, name, fields) for name, fields in wanted.items()}
+    embedded = {_tag(one.declaration) for fields in wanted.values() for one in fields if _is_embedded(one)}
+    structs = {name: _struct(btf, name, fields, whole=name in embedded) for name, fields in wanted.items()}
     parts = [
         f"/* Layouts of kernel {platform.release()}, made from its BTF when the agent started. */",
         "#pragma once",
@@ -183,8 +159,13 @@ def render(
     return "\n".join(part for part in parts if part) + "\n"
 
 
-def _struct(btf: Btf, name: str, fields: tuple[Field, ...]) -> str:
-    """One struct: what is wanted of it in the order of the offsets, and gaps, up to its full size."""
+def _struct(btf: Btf, name: str, fields: tuple[Field, ...], *, whole: bool) -> str:
+    """
+    One struct: what is wanted of it in the order of the offsets, with gaps between.
+
+    It ends after the last member wanted, so that a copy of it is small, unless another struct holds it inside. It is
+    aligned to 8 bytes: otherwise the compiler would read packed members byte by byte, which the verifier refuses.
+    """
     total = btf.size_of(name)
     if total is None:
         raise _lacking(name)
@@ -193,7 +174,7 @@ def _struct(btf: Btf, name: str, fields: tuple[Field, ...]) -> str:
     for declaration, member in sorted(_placed(btf, name, fields), key=lambda placed: placed[1].offset):
         lines += [*_gap(at, member.offset), f"\t{declaration};"]
         at = member.offset + member.size
-    lines += [*_gap(at, total), "} __attribute__((packed));"]
+    lines += [*(_gap(at, total) if whole else ()), "} __attribute__((packed, aligned(8)));"]
     return "\n".join(lines)
 
 
@@ -273,13 +254,17 @@ def _embedded_first(wanted: Mapping[str, tuple[Field, ...]]) -> list[str]:
 
     def place(name: str) -> None:
         for one in wanted[name]:
-            if _tag(one.declaration) and not _taken_apart(one.declaration)["stars"]:
+            if _is_embedded(one):
                 place(_tag(one.declaration))
         ordered[name] = None
 
     for name in wanted:
         place(name)
     return list(ordered)
+
+
+def _is_embedded(one: Field) -> bool:
+    return bool(_tag(one.declaration)) and not _taken_apart(one.declaration)["stars"]
 
 
 def _tag(declaration: str) -> str:

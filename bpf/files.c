@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * Files, by the descriptors that system calls are given.
+ *
+ * Hook: none of its own; called at sys_enter. A file is seen at the first use of its descriptor, be it only its close,
+ * so no probe at sys_exit is needed, which would cost every system call of the node 52 ns more. Descriptors that were
+ * open before the agent, were inherited, duplicated or received are seen in the same way, since the descriptor's number
+ * is never remembered: each use goes from the number to the open file.
+ *
+ * Not seen: a file whose descriptor is opened and then neither used nor closed by a call of its own before its process
+ * ends or executes another program.
+ */
+
+/* Whether a dentry is one that no path leads to: sockets, pipes, anonymous inodes and memfds have such. */
+static __attribute__((always_inline)) bool is_pseudo(struct vfsmount *mnt, struct dentry *dentry, struct dentry *parent)
+{
+	struct dentry *mnt_root = NULL;
+
+	if (parent != dentry)
+		return false;
+	KERNEL_READ(mnt_root, &mnt->mnt_root);
+	return mnt_root != dentry;
+}
+
+static __attribute__((always_inline)) u16 family_of(struct file *file)
+{
+	struct socket *socket = NULL;
+	struct sock *sock = NULL;
+	u16 family = 0;
+
+	KERNEL_READ(socket, &file->private_data);
+	KERNEL_READ(sock, &socket->sk);
+	KERNEL_READ(family, &sock->skc_family);
+	return family;
+}
+
+/* Fill in what the record of a file says besides its path. */
+static __attribute__((always_inline)) void describe_inode(struct record *head, struct file *file, struct inode *inode)
+{
+	struct super_block *sb = NULL;
+	unsigned long magic = 0;
+
+	KERNEL_READ(head->mode, &inode->i_mode);
+	KERNEL_READ(sb, &inode->i_sb);
+	KERNEL_READ(magic, &sb->s_magic);
+	head->fs_magic = magic;
+	if ((head->mode & 0170000) == 0140000)
+		head->family = family_of(file);
+}
+
+/*
+ * A pseudo file: every socket and every pipe has a dentry of its own, but only the kind is a feature. So the kind is
+ * looked up a second time, under its operations, its family and its name; and the dentry is remembered in either case.
+ */
+static __attribute__((always_inline)) void store_pseudo(struct scene *scene, struct seen_key *key, struct file *file,
+							const unsigned char *name)
+{
+	struct scratch *scratch = scene->scratch;
+	struct seen_key kind = {.slot = key->slot, .kind = key->kind};
+	long copied;
+
+	KERNEL_READ(kind.word[0], &file->f_op);
+	kind.word[1] = scratch->head.family;
+	bpf_probe_read_kernel_str(&kind.word[2], sizeof(kind.word) - 16, name);
+	if (!was_stored(scene, &kind)) {
+		scratch->head.flags |= FLAG_PSEUDO;
+		copied = bpf_probe_read_kernel_str(scratch->payload, NAME_BYTES, name);
+		if (!store(scene, &kind, copied > 0 ? copied : 0))
+			return;
+	}
+	seen.update(key, &scene->window);
+}
+
+static __attribute__((always_inline)) void see_file(struct scene *scene, struct file *file)
+{
+	struct seen_key key = {.slot = scene->slot, .kind = RECORD_FILE};
+	struct dentry dentry;
+	struct path path;
+
+	if (KERNEL_READ(path, &file->f_path) || KERNEL_READ(dentry, path.dentry))
+		return;
+	key.word[0] = (u64)path.dentry;
+	key.word[1] = dentry.d_name_hash_len ^ (u64)path.mnt;
+	key.word[2] = (u64)dentry.d_parent;
+	KERNEL_READ(key.word[3], &dentry.d_inode->i_ino);
+	KERNEL_READ(key.word[4], &dentry.d_parent->d_name_hash_len);
+	if (was_stored(scene, &key) || !has_room(scene, RECORD_FILE, MAX_FILES))
+		return;
+	begin_record(scene->scratch, RECORD_FILE);
+	describe_inode(&scene->scratch->head, file, dentry.d_inode);
+	if (is_pseudo(path.mnt, path.dentry, dentry.d_parent)) {
+		store_pseudo(scene, &key, file, dentry.d_name_name);
+		return;
+	}
+	store(scene, &key, write_path(scene->scratch, path.mnt, path.dentry));
+}
+
+static __attribute__((always_inline)) void see_descriptor(struct scene *scene, struct files_struct *files, u32 descriptor)
+{
+	struct file *file = NULL;
+	struct fdtable *table = FOLLOW(files, fdt);
+	struct file **descriptors = FOLLOW(table, fd);
+
+	/* -1, AT_FDCWD and the like are above any table. */
+	if (descriptor >= FOLLOW(table, max_fds))
+		return;
+	KERNEL_READ(file, descriptors + descriptor);
+	if (file)
+		see_file(scene, file);
+}

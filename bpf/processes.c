@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * Processes: their comm, argument list and working directory.
+ *
+ * Hooks:
+ * - sched_process_exec, after the new program's stack was written and before its first instruction: the argument list is
+ *   complete and in memory, however short the process lives.
+ * - the first system call of a thread in a window (calls.c), which sees processes that were there before, forks that
+ *   execute nothing, and what a process made of its comm, arguments and directory since.
+ * - task_rename and sched_process_exit: the thread is looked at again, or forgotten so that its id can be reused.
+ *
+ * The argument list is the process's own memory, as in /proc/PID/cmdline: a process can rewrite it after it started. What
+ * it was at exec has been sent by then.
+ */
+
+/*
+ * A keyed hash of the argument list; the key is drawn anew at each start of the agent, so that nobody can choose two lists
+ * that collide. The zeros behind the list fill up its last word.
+ */
+static __attribute__((always_inline)) u64 hash_of(const char *payload, u32 bytes)
+{
+	u64 hash = HASH_KEY ^ bytes;
+	u32 at;
+
+	OPAQUE(bytes);
+#pragma clang loop unroll(disable)
+	for (at = 0; at < ARGUMENT_BYTES; at += sizeof(u64)) {
+		if (at >= bytes)
+			break;
+		hash = (hash ^ *(const u64 *)(payload + at)) * 0x9e3779b97f4a7c15ull;
+		hash ^= hash >> 29;
+	}
+	return hash;
+}
+
+/* Copy the argument list to the payload; returns its bytes, 0 with FLAG_UNREADABLE when its pages are not in memory. */
+static __attribute__((always_inline)) u32 write_arguments(struct scratch *scratch, struct task_struct *task)
+{
+	struct mm_struct *mm = FOLLOW(task, mm);
+	unsigned long start = FOLLOW(mm, arg_start);
+	u64 bytes = FOLLOW(mm, arg_end) - start;
+
+	if (bytes > ARGUMENT_BYTES) {
+		scratch->head.flags |= FLAG_CUT;
+		bytes = ARGUMENT_BYTES;
+	}
+	if (bpf_probe_read_user(scratch->payload, bytes, (const void *)start)) {
+		scratch->head.flags |= FLAG_UNREADABLE;
+		bytes = 0;
+	}
+	*(u64 *)(scratch->payload + bytes) = 0;
+	return bytes;
+}
+
+/* True unless the record has to be tried again. */
+static __attribute__((always_inline)) bool see_process(struct scene *scene, struct task_struct *task)
+{
+	struct seen_key key = {.slot = scene->slot, .kind = RECORD_PROCESS};
+	struct record *head = &scene->scratch->head;
+
+	begin_record(scene->scratch, RECORD_PROCESS);
+	head->parent_tgid = FOLLOW(FOLLOW(task, real_parent), tgid);
+	/* Kept in the record: each way out of the hash's loop would tell the verifier another bound of a variable. */
+	head->payload_bytes = write_arguments(scene->scratch, task);
+	key.word[0] = hash_of(scene->scratch->payload, head->payload_bytes);
+	__builtin_memcpy(&key.word[1], head->comm, sizeof(head->comm));
+	if (head->flags & FLAG_UNREADABLE)
+		key.word[3] = head->tgid;
+	if (was_stored(scene, &key) || !has_room(scene, RECORD_PROCESS, MAX_PROCESSES))
+		return true;
+	return store(scene, &key, head->payload_bytes);
+}
+
+/* True unless the record has to be tried again. */
+static __attribute__((always_inline)) bool see_cwd(struct scene *scene, struct task_struct *task)
+{
+	struct seen_key key = {.slot = scene->slot, .kind = RECORD_CWD};
+	struct fs_struct *fs = FOLLOW(task, fs);
+	struct dentry dentry;
+	struct path pwd;
+
+	if (KERNEL_READ(pwd, &fs->pwd) || KERNEL_READ(dentry, pwd.dentry))
+		return true;
+	key.word[0] = (u64)pwd.dentry;
+	key.word[1] = dentry.d_name_hash_len ^ (u64)pwd.mnt;
+	key.word[2] = (u64)dentry.d_parent;
+	KERNEL_READ(key.word[4], &dentry.d_parent->d_name_hash_len);
+	if (was_stored(scene, &key) || !has_room(scene, RECORD_CWD, MAX_CWDS))
+		return true;
+	begin_record(scene->scratch, RECORD_CWD);
+	return store(scene, &key, write_path(scene->scratch, pwd.mnt, pwd.dentry));
+}
