@@ -134,8 +134,8 @@ def _empty(source: str) -> Problem:
 def _unknown_form(source: str, byte: bytes) -> Problem:
     return Problem(
         source=source,
-        problem=f"neither JSON lines nor a chisel capture: it begins with byte {byte.hex()}, not {{ or [",
-        remedy="give the output of `agent --dry-run --format json` or of the chisel; of a .scap, what `sysdig -r` makes",
+        problem=f"neither JSON lines nor a chisel capture: it begins with {byte!r}",
+        remedy="give what `agent --dry-run --format json` or the chisel wrote; play a .scap by `sysdig -r` first",
     )
 
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from kinwatch.aspects import Aspect
 from kinwatch.snapshot import Coverage, Replica, Snapshot, Window, Workload
 
 REPLICA_KEYS = ("namespace", "pod", "pod_uid", "container", "container_id", "cgroup")
 WORKLOAD_KEYS = ("kind", "name", "revision")
+
+
+LONGEST_S = 86_400.0 * 366
+"""No window is longer than a year: a larger number is a mistake, and would overflow the calendar."""
 
 
 class JsonLineError(ValueError):
@@ -70,12 +74,7 @@ def decode(line: str) -> Snapshot:
 
     Keys that are not known are passed over, so that a newer agent's lines can be read.
     """
-    try:
-        parsed = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        message = f"not JSON: {error}"
-        raise JsonLineError(message) from error
-    record = _of_type(parsed, dict, "the line")
+    record = _of_type(_parsed(line), dict, "the line")
     return Snapshot(
         window=_window(_field(record, "window", dict)),
         node=_optional_text(record, "node"),
@@ -86,21 +85,59 @@ def decode(line: str) -> Snapshot:
     )
 
 
-def _of_type(value: Any, expected: Any, where: str) -> Any:
-    if isinstance(value, bool) and expected is not bool:
-        value = None
-    if not isinstance(value, expected):
-        wanted = expected.__name__ if isinstance(expected, type) else " or ".join(kind.__name__ for kind in expected)
-        message = f"{where}: expected {wanted}"
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        message = "brackets are nested too deeply"
+        raise JsonLineError(message) from error
+    except ValueError as error:
+        message = f"not JSON: {error}"
+        raise JsonLineError(message) from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Python's json takes NaN and Infinity for numbers; JSON doesn't."""
+    message = f"{name} is no JSON value"
+    raise ValueError(message)
+
+
+_NAMES = {dict: "an object", list: "a list", str: "text", int: "a whole number", bool: "true or false"}
+
+
+def _of_type(value: Any, expected: type, where: str) -> Any:
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        message = f"{where}: expected {_NAMES[expected]}"
         raise JsonLineError(message)
     return value
 
 
-def _field(record: dict[str, Any], key: str, expected: Any) -> Any:
+def _required(record: dict[str, Any], key: str) -> Any:
     if key not in record:
         message = f"the key {key!r} is missing"
         raise JsonLineError(message)
-    return _of_type(record[key], expected, key)
+    return record[key]
+
+
+def _field(record: dict[str, Any], key: str, expected: type) -> Any:
+    return _of_type(_required(record, key), expected, key)
+
+
+def _seconds(record: dict[str, Any], key: str) -> float:
+    """A finite number of seconds, at least 0; whole ones may be written without a point."""
+    value = _required(record, key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LONGEST_S:
+        message = f"{key}: expected a number of seconds from 0 to {LONGEST_S:g}"
+        raise JsonLineError(message)
+    return float(value)
+
+
+def _count(value: Any, where: str) -> int:
+    count: int = _of_type(value, int, where)
+    if count < 0:
+        message = f"{where}: expected a count of at least 0"
+        raise JsonLineError(message)
+    return count
 
 
 def _optional_text(record: dict[str, Any], key: str) -> str | None:
@@ -118,7 +155,7 @@ def _window(record: dict[str, Any]) -> Window:
     try:
         return Window(
             start=datetime.fromisoformat(_field(record, "start", str)),
-            seconds=_field(record, "seconds", (int, float)),
+            seconds=_seconds(record, "seconds"),
         )
     except (ValueError, OverflowError) as error:
         message = f"window: {error}"
@@ -135,13 +172,13 @@ def _aspects(record: dict[str, Any]) -> dict[Aspect, frozenset[str]]:
 
 
 def _counts(record: dict[str, Any], key: str) -> dict[str, int]:
-    return {name: _of_type(count, int, f"{key}.{name}") for name, count in _field(record, key, dict).items()}
+    return {name: _count(count, f"{key}.{name}") for name, count in _field(record, key, dict).items()}
 
 
 def _coverage(record: dict[str, Any]) -> Coverage:
     return Coverage(
-        observed_s=float(_field(record, "observed_s", (int, float))),
-        events=_field(record, "events", int),
+        observed_s=_seconds(record, "observed_s"),
+        events=_count(_required(record, "events"), "events"),
         lost=_counts(record, "lost"),
         truncated=_counts(record, "truncated"),
         resolved=_field(record, "resolved", bool),

@@ -124,15 +124,23 @@ SITE_LOCAL = tuple(
 )
 """Where pods and services live. 169.254.169.254, which thieves of cloud credentials ask, is not among them."""
 
-_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
+_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\w)")
 _IPV6 = re.compile(r"(?<![\w:])[fF][cdCD][0-9A-Fa-f]{2}:[0-9A-Fa-f:]{2,35}(?![\w:])")
 _PORT = re.compile(r"(?<=[\w\]>]):(\d{5})(?!\d)")
 
+# Containers choose these values: every repetition in these patterns has a bound, or a start that it can't share, so
+# that no value takes more than linear time.
 _PATHS_OF_THE_RUNTIME: tuple[tuple[re.Pattern[str], str], ...] = (
     # containerd, Docker and CRI-O lay a container's files out below a directory that is the replica's own.
-    (re.compile(r"/\S*?/io\.containerd\.snapshotter\.v1\.[\w-]+/snapshots/\d+/(?:fs|work)(?![\w-])"), "<rootfs>"),
-    (re.compile(r"/\S*?/overlay(?:2)?/[0-9A-Za-z]{24,64}/(?:diff|merged|work)(?![\w-])"), "<rootfs>"),
-    (re.compile(r"/\S*?/io\.containerd\.runtime\.v\d\.[\w-]+/[\w.-]+/[\w.-]+/rootfs(?![\w-])"), "<rootfs>"),
+    (
+        re.compile(r"/\S{0,99}?/io\.containerd\.snapshotter\.v1\.[\w-]{1,40}/snapshots/\d+/(?:fs|work)(?![\w-])"),
+        "<rootfs>",
+    ),
+    (re.compile(r"/\S{0,99}?/overlay(?:2)?/[0-9A-Za-z]{24,64}/(?:diff|merged|work)(?![\w-])"), "<rootfs>"),
+    (
+        re.compile(r"/\S{0,99}?/io\.containerd\.runtime\.v\d\.[\w-]{1,40}/[\w.-]{1,99}/[\w.-]{1,99}/rootfs(?![\w-])"),
+        "<rootfs>",
+    ),
     # The kubelet's atomic writer names each version of a projected volume by the moment it was written.
     (re.compile(r"\.\.\d{4}(?:_\d{2}){5}\.\d+"), "..<written>"),
 )
@@ -140,9 +148,9 @@ _PATHS_OF_THE_RUNTIME: tuple[tuple[re.Pattern[str], str], ...] = (
 _NUMBERS_OF_PROCESSES: tuple[tuple[re.Pattern[str], str], ...] = (
     # Process 1 is the container's own in every replica; a look at it is behaviour, so it stays.
     (re.compile(r"/proc/(?!1(?:/|\b))\d+"), "/proc/<pid>"),
-    (re.compile(r"(/proc/[^/\s]+)/task/\d+"), r"\1/task/<tid>"),
-    (re.compile(r"(/proc/[^/\s]+(?:/task/[^/\s]+)?)/(fd|fdinfo)/\d{2,}"), r"\1/\2/<fd>"),
-    (re.compile(r"(hsperfdata_[^/\s]+)/\d+"), r"\1/<pid>"),
+    (re.compile(r"(/proc/[^/\s]{1,20})/task/\d+"), r"\1/task/<tid>"),
+    (re.compile(r"(/proc/[^/\s]{1,20}(?:/task/[^/\s]{1,20})?)/(fd|fdinfo)/\d{2,}"), r"\1/\2/<fd>"),
+    (re.compile(r"(hsperfdata_[^/\s]{1,64})/\d+"), r"\1/<pid>"),
 )
 
 _IDENTIFIERS: tuple[tuple[re.Pattern[str], str], ...] = (
