@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml requirements.lock | packages
 
 .PHONY: demo
 demo: install ## watch three containers, attack one, name it (QUIET=1: verdicts as JSON only; ATTACK=NAME: choose it)
-	$(BIN)/python -m demo $(if $(QUIET),--quiet) $(if $(ATTACK),--attack $(ATTACK))
+	$(BIN)/python -m demo $(if $(filter-out 0,$(QUIET)),--quiet) $(if $(ATTACK),--attack $(ATTACK))
 
 # One run of pytest, so that one closing line counts all; the kernel tests share one worker (tests/conftest.py).
 .PHONY: test

@@ -26,18 +26,22 @@ DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 """A killed demo can't end its agent, which would hold the node; so the kernel does. From util-linux."""
 
 
+def agent_options(*, cgroup: str, cohort: str, window_s: int, windows: int) -> list[str]:
+    """What the agent is asked: to watch the cgroups that match, as replicas of one cohort, and to print JSON lines."""
+    options = {"--format": "json", "--window": window_s, "--windows": windows, "--cgroup": cgroup, "--cohort": cohort}
+    return ["--dry-run", *(str(word) for pair in options.items() for word in pair)]
+
+
 @contextmanager
-def agent(*, cgroup: str, cohort: str, window_s: int, windows: int, notes: Path) -> Iterator[Iterator[str]]:
+def agent(options: Sequence[str], *, notes: Path) -> Iterator[Iterator[str]]:
     """
-    Watch the cgroups that match; gives the agent's lines as they come, which end when it has seen its windows.
+    Start the agent; gives its lines as they come, which end when it has seen its windows.
 
     What it says on standard error goes to `notes`. Raises NodeError with it if the agent ends with an error.
     """
-    options = {"--format": "json", "--window": window_s, "--windows": windows, "--cgroup": cgroup, "--cohort": cohort}
-    arguments = [str(word) for pair in options.items() for word in pair]
     with notes.open("wb") as file:
         process = subprocess.Popen(
-            [*_leash(), BIN / "agent", "--dry-run", *arguments],
+            [*_leash(), BIN / "agent", *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=file,

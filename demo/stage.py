@@ -6,6 +6,7 @@ Flow: containers -> shop -> traffic -> programs -> **stage**. The order of event
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -66,9 +67,9 @@ def play(*, attacked: str, window_s: int, teller: Teller) -> Outcome:
         teller.step("Sending all three the same visitors")
         load = stack.enter_context(Load(list(visitors.values())))
         teller.step(f"Watching them with the agent, in windows of {window_s} s")
-        with programs.agent(
-            cgroup=f"{PREFIX}/*", cohort=COHORT, window_s=window_s, windows=WINDOWS, notes=notes
-        ) as lines:
+        options = programs.agent_options(cgroup=f"{PREFIX}/*", cohort=COHORT, window_s=window_s, windows=WINDOWS)
+        with programs.agent(options, notes=notes) as lines:
+            teller.detail(shlex.join(["agent", *options]))
             snapshots: list[str] = []
             for line in lines:
                 # The first line tells that a window has just closed: the next one, a whole one, has begun.
