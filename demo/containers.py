@@ -15,14 +15,12 @@ import fcntl
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
@@ -30,112 +28,16 @@ from typing import Self, TypedDict, Unpack
 from demo import cgroups
 from demo.bundle import ContainerSpec, oci_config
 from demo.rootfs import lay_out
+from demo.runc import TIMEOUT_S, Container, Runc, raise_for
 from kinwatch.errors import InputError, NodeError
+
+__all__ = ["Container", "Containers"]
 
 STATE = Path("/var/lib")
 """Not /run, which is often mounted noexec, and the root file systems lie here; not /tmp, so that it is found again."""
 OWN_PREFIX = re.compile(r"/kinwatch-[\w-]+")
 """Form of every prefix: what is killed and removed by name can then be nobody else's."""
-RUNC_TIMEOUT_S = 30.0
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
-    """A container that runc made; it runs from `begin` on (`Containers.start` has called it)."""
-
-    name: str
-    pid: int
-    """Its first process, as the node sees it."""
-    cgroup: str
-    """Path as in /proc/PID/cgroup."""
-    log: Path
-    """What its first process wrote to standard output and standard error."""
-    runc: Runc
-
-    @property
-    def root(self) -> Path:
-        """Its files as the node sees them; writing here is no action of the container."""
-        return Path(f"/proc/{self.pid}/root")
-
-    def begin(self) -> None:
-        """Let a created container run its program."""
-        self.runc("start", self.name)
-
-    def exec(self, argv: Sequence[str], *, timeout_s: float = RUNC_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
-        """Run a program in the container and wait for it; its exit code is no error here."""
-        return subprocess.run(
-            [*self.runc.command, "exec", self.name, *argv],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-
-    def spawn(self, argv: Sequence[str]) -> subprocess.Popen[str]:
-        """Run a program in the container beside the caller, who waits for it."""
-        return subprocess.Popen(
-            [*self.runc.command, "exec", self.name, *argv],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def running(self) -> bool:
-        """Whether its first process lives."""
-        return not self.wait(timeout_s=0)
-
-    def wait(self, *, timeout_s: float) -> bool:
-        """Wait until its first process has ended; False if it did not in time."""
-        try:
-            pidfd = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            return True
-        try:
-            return bool(select.select([pidfd], [], [], timeout_s)[0])
-        finally:
-            os.close(pidfd)
-
-    def kill(self) -> None:
-        """Kill all its processes and remove its cgroups."""
-        self.runc("delete", "--force", self.name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runc:
-    """runc with a root of our own, which lists our containers and no others."""
-
-    root: Path
-
-    @property
-    def command(self) -> list[str]:
-        """The program and the options that come before the subcommand."""
-        return ["runc", "--root", str(self.root)]
-
-    def __call__(self, *arguments: str) -> None:
-        """Run a subcommand that says nothing when all is well; raises NodeError with what it said otherwise."""
-        done = subprocess.run(
-            [*self.command, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=RUNC_TIMEOUT_S,
-            check=False,
-        )
-        _raise_for(arguments, code=done.returncode, said=done.stderr)
-
-    def forget_all(self) -> None:
-        """Kill and remove every container of this root; one whose record is damaged is passed over."""
-        for record in sorted(self.root.glob("*")):
-            subprocess.run(
-                [*self.command, "delete", "--force", record.name],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=RUNC_TIMEOUT_S,
-                check=False,
-            )
 
 
 class Options(TypedDict, total=False):
@@ -222,10 +124,10 @@ class Containers:
                 stdin=stdin,
                 stdout=log,
                 stderr=log,
-                timeout=RUNC_TIMEOUT_S,
+                timeout=TIMEOUT_S,
                 check=False,
             )
-        _raise_for(arguments, code=done.returncode, said=(bundle / "log").read_text(errors="replace"))
+        raise_for(arguments, code=done.returncode, said=(bundle / "log").read_text(errors="replace"))
         pid = int((bundle / "pid").read_text())
         return Container(name=name, pid=pid, cgroup=spec.cgroup, log=bundle / "log", runc=self._runc)
 
@@ -259,12 +161,6 @@ def _take(state: Path, *, prefix: str) -> int:
         if state.exists() and os.path.samestat(os.fstat(lock), state.stat()):
             return lock
         os.close(lock)  # the holder before us removed the directory between our two calls
-
-
-def _raise_for(arguments: Sequence[str], *, code: int, said: str) -> None:
-    if code != 0:
-        problem = f"runc {' '.join(arguments)}: {said.strip() or f'exit code {code}'}"
-        raise NodeError(problem, remedy="see whether runc can start containers on this node at all")
 
 
 @contextmanager
