@@ -1,8 +1,8 @@
 """
 Run the probe in the kernel, and hand over what it collects.
 
-Flow: **probe** -> drain. The one module that knows BCC. Takes a Build, gives records as they come and, for each slot, the
-system calls and the counts of a window.
+Flow: **probe** -> drain. The one module that knows BCC. Takes a Build, gives records as they come and, for each slot,
+the system calls and the counts of a window.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-import numpy
+import numpy as np
 
 from agent import program
 from agent.records import (
@@ -165,11 +165,11 @@ class Probe:
     def take(self, slot: int, window: int) -> SlotWindow:
         """What a slot gathered in a closed window; leaves it empty for the window after the next."""
         element = slot << 1 | window & 1
-        words = numpy.frombuffer(self._calls[ctypes.c_int(element)], dtype=numpy.uint64).reshape(-1, _CALL_SET_WORDS)
+        words = np.frombuffer(self._calls[ctypes.c_int(element)], dtype=np.uint64).reshape(-1, _CALL_SET_WORDS)
         count = self._counts[ctypes.c_int(element)]
         gathered = SlotWindow(
             events=int(words[:, 0].sum()),
-            calls=_bits(numpy.bitwise_or.reduce(words[:, 1:], axis=0)),
+            calls=_bits(np.bitwise_or.reduce(words[:, 1:], axis=0)),
             lost=_per_kind(count.lost),
             truncated=_per_kind(count.truncated),
         )
@@ -221,7 +221,7 @@ def _attach(bpf: Any) -> None:
 
 def _bits(words: Any) -> frozenset[int]:
     """Positions of the bits set in an array of 64-bit words, the lowest of the first word being 0."""
-    return frozenset(numpy.flatnonzero(numpy.unpackbits(words.view(numpy.uint8), bitorder="little")).tolist())
+    return frozenset(np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little")).tolist())
 
 
 def _per_kind(counts: Any) -> dict[Kind, int]:

@@ -1,8 +1,8 @@
 """
 Put the probe's C together for the node it is going to run on.
 
-Flow: layouts -> **program** -> probe. Takes the node's struct layouts and the bounds, gives one C text and the compiler's
-options. BCC rewrites only what stands in its main text, so the files of bpf/ are joined instead of included.
+Flow: layouts -> **program** -> probe. Takes the node's struct layouts and the bounds, gives one C text and the
+compiler's options. BCC rewrites only what stands in its main text, so the files of bpf/ are joined instead of included.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 The records that the kernel and user space share, as bpf/records.h lays them out.
 
-Flow: probe -> **records** -> drain. Each ctypes structure mirrors the C struct of the same name; a test compares them with
-the layout that was compiled.
+Flow: probe -> **records** -> drain. Each ctypes structure mirrors the C struct of the same name; a test compares them
+with the layout that was compiled.
 """
 
 from __future__ import annotations

@@ -1,0 +1,120 @@
+"""
+Carry records from the probe through the steps, and close windows.
+
+Flow: probe -> drain -> identify -> window, wired. Takes time as an argument; knows neither the clock nor the output.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from agent.drain import ASPECTS_OF, CommandLine, calls, drained, text
+from agent.probe import SlotWindow
+from agent.records import Flag, Kind, NodeCount, Record
+from agent.roster import Roster, Watched
+from agent.syscalls import SyscallTable
+from agent.window import Gathered, closed
+from kinwatch.snapshot import Snapshot, Window
+
+LOST_NAMES = {Kind.FILE: "files", Kind.CWD: "cwds", Kind.PROCESS: "processes"}
+"""Under which word the coverage counts records that could not be stored."""
+
+
+class Source(Protocol):
+    """Where records come from; the probe is one."""
+
+    def flip(self) -> int:
+        """Open the next window; the number of the closed one."""
+
+    def drain(self) -> list[Record]:
+        """All records that are waiting."""
+
+    def take(self, slot: int, window: int) -> SlotWindow:
+        """What a slot gathered in a closed window besides its records; empties it."""
+
+    def node_counts(self) -> Mapping[NodeCount, int]:
+        """What was counted for the node as a whole since the start."""
+
+
+class Capture:
+    """What is being gathered on this node."""
+
+    def __init__(
+        self, source: Source, roster: Roster, *, table: SyscallTable, command_line: CommandLine, node: str
+    ) -> None:
+        self._source = source
+        self._roster = roster
+        self._table = table
+        self._command_line = command_line
+        self._node = node
+        self._gathered: defaultdict[int, defaultdict[int, Gathered]] = defaultdict(lambda: defaultdict(Gathered))
+        self._node_counts = dict(source.node_counts())
+        self.missed_cgroups = False
+        """Whether cgroups were made of which no record could be stored: the tree is to be looked through again."""
+
+    def take_in(self, records: Iterable[Record]) -> None:
+        """Records as they came."""
+        for record in records:
+            self._take_in(record)
+
+    def _take_in(self, record: Record) -> None:
+        at_s = record.ktime_ns / 1e9
+        if record.kind is Kind.CGROUP_MADE:
+            if not record.flags & Flag.INHERITED or self._roster.of_slot(record.slot):
+                self._roster.made(record.cgroup_id, _cgroup_path(record), record.slot, at_s=at_s)
+        elif record.kind is Kind.CGROUP_GONE:
+            self._roster.removed(record.cgroup_id, at_s=at_s)
+        elif watched := self._roster.of_slot(record.slot):
+            self._gathered[record.window][watched.slots[0]].take_in(drained(record, self._command_line))
+
+    def close(self, window: Window, *, opened_s: float, now_s: float) -> list[Snapshot]:
+        """
+        Close the open window, which was opened at opened_s, and open the next; both on the monotonic clock.
+
+        One snapshot per container that was watched in it, those that did nothing included, in the order of cgroups.
+        """
+        number = self._source.flip()
+        self.take_in(self._source.drain())
+        node_lost = self._node_lost()
+        everyone = sorted(self._roster, key=lambda watched: watched.subject.root)
+        snapshots = [
+            closed(
+                watched.subject,
+                self._completed(watched, number, node_lost),
+                window=window,
+                node=self._node,
+                observed_s=max(0.0, min(watched.until_s or now_s, now_s) - max(watched.since_s, opened_s)),
+            )
+            for watched in everyone
+        ]
+        self._gathered.pop(number, None)
+        self._roster.after_close()
+        return snapshots
+
+    def _completed(self, watched: Watched, number: int, node_lost: Mapping[str, int]) -> Gathered:
+        """What was gathered of a container, with its system calls and what the kernel counted for its slots."""
+        gathered = self._gathered[number][watched.slots[0]]
+        for slot in watched.slots:
+            slot_window = self._source.take(slot, number)
+            gathered.events += slot_window.events
+            gathered.add(calls(slot_window.calls, self._table))
+            gathered.lost.update({LOST_NAMES[kind]: count for kind, count in slot_window.lost.items()})
+            for kind, count in slot_window.truncated.items():
+                gathered.truncated.update(dict.fromkeys(ASPECTS_OF[kind], count))
+        gathered.lost.update(node_lost)
+        return gathered
+
+    def _node_lost(self) -> dict[str, int]:
+        """Containers that could not be watched in this window for want of a slot, and whether cgroups were missed."""
+        counts = dict(self._source.node_counts())
+        new = {which: counts[which] - self._node_counts.get(which, 0) for which in counts}
+        self._node_counts = counts
+        self.missed_cgroups = new[NodeCount.CGROUPS_LOST] > 0
+        unwatched = new[NodeCount.SLOTS_LOST] + self._roster.unwatched
+        return {"replicas": unwatched} if unwatched else {}
+
+
+def _cgroup_path(record: Record) -> str:
+    return text(record.payload.rstrip(b"\0"))

@@ -1,0 +1,99 @@
+"""
+Watch this node window by window, show each, and ship nothing.
+
+Flow: the whole of it, wired, with **show** in the place of ship.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from agent.capture import Capture
+from agent.records import Record
+from agent.show import Show
+from kinwatch.snapshot import Window
+
+POLL_S = 0.1
+"""How long a wait for records lasts at most, in seconds. No window is late by it, but an end by SIGINT may be."""
+
+log = structlog.get_logger()
+
+
+class Clock(Protocol):
+    """The time: of the wall, which windows are aligned to, and one that never jumps, which coverage is measured by."""
+
+    def now(self) -> datetime:
+        """Wall-clock time, in UTC."""
+
+    def monotonic_s(self) -> float:
+        """Seconds since some moment; the kernel's CLOCK_MONOTONIC, as in records."""
+
+
+class DryRun:
+    """The loop of a dry run."""
+
+    def __init__(
+        self,
+        capture: Capture,
+        show: Show,
+        *,
+        poll: Callable[[float], list[Record]],
+        rescan: Callable[[], None],
+        clock: Clock,
+        window_s: float,
+    ) -> None:
+        self._capture = capture
+        self._show = show
+        self._poll = poll
+        self._rescan = rescan
+        self._clock = clock
+        self._window_s = window_s
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Close the open window soon, show it and end."""
+        self._stopping = True
+
+    def run(self, *, windows: int | None) -> None:
+        """
+        Run until stopped, or until so many whole windows were shown.
+
+        Windows are aligned to the wall clock, so the first begins in the middle of one: it is shown, and not counted.
+        """
+        whole = -1
+        opened_s = self._clock.monotonic_s()
+        while not self._stopping and whole != windows:
+            window = Window.containing(self._clock.now(), seconds=self._window_s)
+            self._gather(window)
+            closing_s = self._clock.monotonic_s()
+            self._close(window, opened_s=opened_s, now_s=closing_s)
+            opened_s = closing_s
+            whole += 1
+
+    def _gather(self, window: Window) -> None:
+        """Take records in until the window ends, or the person says so."""
+        while not self._stopping:
+            remaining_s = (window.end - self._clock.now()).total_seconds()
+            if remaining_s <= 0:
+                return
+            self._capture.take_in(self._poll(min(remaining_s, POLL_S)))
+
+    def _close(self, window: Window, *, opened_s: float, now_s: float) -> None:
+        snapshots = self._capture.close(window, opened_s=opened_s, now_s=now_s)
+        if self._capture.missed_cgroups:
+            self._rescan()
+        self._show.tell(snapshots)
+        log.info(
+            "window_closed",
+            start=window.start.isoformat(),
+            replicas=len(snapshots),
+            events=sum(snapshot.coverage.events for snapshot in snapshots),
+            lost=sum(sum(snapshot.coverage.lost.values()) for snapshot in snapshots),
+            unresolved=sum(not snapshot.coverage.resolved for snapshot in snapshots),
+        )
+        if not snapshots:
+            log.warning("nothing_watched", remedy="start a pod on this node, or name cgroups by --cgroup")

@@ -1,0 +1,142 @@
+"""
+Keep the list of who is watched, and in which slot of the kernel's maps.
+
+Flow: cgroups, drain -> **roster** -> window. Takes cgroups as they are found, made and removed; decides by the
+selection whether each is watched, and tells the probe.
+
+A cgroup that the kernel sees being made has a provisional slot by then. If it turns out to belong to a container that
+is watched already, that slot becomes one more slot of the container; if to nobody, the slot is taken back. A slot is
+reused only after a window was closed, since until then something may still be counted in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agent.identify import Selection, Subject
+
+
+class Slots(Protocol):
+    """Where slots are taken and given back; the probe is one."""
+
+    def free_slot(self) -> int | None:
+        """Take a slot that nothing uses; None if there is none."""
+
+    def assign(self, cgroup_id: int, slot: int) -> None:
+        """Count what the tasks of a cgroup do to a slot."""
+
+    def leave(self, cgroup_id: int) -> None:
+        """Watch a cgroup no longer."""
+
+    def recycle(self, slot: int) -> None:
+        """Give a slot back."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Watched:
+    """A container that is watched, from its first cgroup to the window in which its last one goes."""
+
+    subject: Subject
+    slots: list[int]
+    """The first is the one that its cgroups are assigned to; in the others something was counted provisionally."""
+    since_s: float
+    """When it was first watched, on the monotonic clock."""
+    until_s: float | None = None
+    """When its last cgroup went."""
+    cgroup_ids: set[int] = field(default_factory=set)
+
+
+class Roster:
+    """Who is watched."""
+
+    def __init__(self, selection: Selection, slots: Slots) -> None:
+        self._selection = selection
+        self._slots = slots
+        self._by_root: dict[str, Watched] = {}
+        self._by_slot: dict[int, Watched] = {}
+        self._by_cgroup: dict[int, Watched] = {}
+        self._gone: list[Watched] = []
+        self._idle_slots: list[int] = []
+        self.unwatched = 0
+        """Containers that should be watched, and for which no slot was free."""
+
+    def __iter__(self) -> Iterator[Watched]:
+        """Every container that was watched in the open window, those that went included."""
+        return iter([*self._by_root.values(), *self._gone])
+
+    def __len__(self) -> int:
+        return len(self._by_root)
+
+    def of_slot(self, slot: int) -> Watched | None:
+        """Whose slot this is."""
+        return self._by_slot.get(slot)
+
+    def found(self, cgroup_id: int, path: str, at_s: float) -> None:
+        """A cgroup is there; it has no slot yet, unless it is on the list already."""
+        subject = self._selection.subject(path)
+        if subject is None or cgroup_id in self._by_cgroup:
+            return
+        watched = self._by_root.get(subject.root) or self._enlisted(subject, self._slots.free_slot(), at_s)
+        if watched is None:
+            self.unwatched += 1
+            return
+        self._join(watched, cgroup_id)
+
+    def made(self, cgroup_id: int, path: str, slot: int, *, at_s: float) -> None:
+        """A cgroup was made, and the kernel gave it this slot: that of its parent, or a provisional one."""
+        subject = self._selection.subject(path)
+        owner = self._by_slot.get(slot)
+        if owner is not None:
+            self._remember(owner, cgroup_id)
+            return
+        if subject is None:
+            self._slots.leave(cgroup_id)
+            self._idle_slots.append(slot)
+            return
+        watched = self._by_root.get(subject.root)
+        if watched is None:
+            watched = self._enlisted(subject, slot, at_s)
+        else:
+            watched.slots.append(slot)
+            self._by_slot[slot] = watched
+        if watched is not None:
+            self._join(watched, cgroup_id)
+
+    def removed(self, cgroup_id: int, *, at_s: float) -> None:
+        """A cgroup was removed; its container goes with its last one."""
+        watched = self._by_cgroup.pop(cgroup_id, None)
+        if watched is None:
+            return
+        watched.cgroup_ids.discard(cgroup_id)
+        if not watched.cgroup_ids:
+            watched.until_s = at_s
+            self._by_root.pop(watched.subject.root, None)
+            self._gone.append(watched)
+
+    def after_close(self) -> None:
+        """A window was closed and read: what went in it, or before, is forgotten, and its slots are given back."""
+        for watched in self._gone:
+            for slot in watched.slots:
+                self._by_slot.pop(slot, None)
+                self._idle_slots.append(slot)
+        for slot in self._idle_slots:
+            self._slots.recycle(slot)
+        self._gone, self._idle_slots = [], []
+
+    def _enlisted(self, subject: Subject, slot: int | None, at_s: float) -> Watched | None:
+        if slot is None:
+            return None
+        watched = Watched(subject=subject, slots=[slot], since_s=at_s)
+        self._by_root[subject.root] = watched
+        self._by_slot[slot] = watched
+        return watched
+
+    def _join(self, watched: Watched, cgroup_id: int) -> None:
+        self._remember(watched, cgroup_id)
+        self._slots.assign(cgroup_id, watched.slots[0])
+
+    def _remember(self, watched: Watched, cgroup_id: int) -> None:
+        watched.cgroup_ids.add(cgroup_id)
+        self._by_cgroup[cgroup_id] = watched
