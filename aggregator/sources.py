@@ -7,7 +7,8 @@ Flow: main -> **sources** -> read. A folder stands for its capture files, at any
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def _identity(source: str) -> str:
 
 
 def _expand(name: str) -> Iterator[str | Problem]:
-    if name == STANDARD_INPUT or not Path(name).is_dir():
+    if name == STANDARD_INPUT or not _is(stat.S_ISDIR, name):
         yield name
         return
     unreadable: list[OSError] = []
@@ -61,12 +62,20 @@ def _expand(name: str) -> Iterator[str | Problem]:
         )
 
 
+def _is(kind: Callable[[int], bool], path: str) -> bool | None:
+    """Whether a path is of a kind; None if that can't be seen: then opening it will tell why."""
+    try:
+        return kind(Path(path).stat().st_mode)
+    except OSError:
+        return None
+
+
 def _files_below(folder: str, unreadable: list[OSError]) -> list[str]:
     return sorted(
-        os.path.join(parent, file)  # noqa: PTH118 - os.walk gives text, and text is what is shown
+        path
         for parent, _, files in os.walk(folder, onerror=unreadable.append)
         for file in files
-        if file.endswith(SUFFIXES) and Path(parent, file).is_file()
+        if file.endswith(SUFFIXES) and _is(stat.S_ISREG, path := str(Path(parent, file))) is not False
     )
 
 

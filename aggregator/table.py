@@ -60,7 +60,8 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
         console.print(_indented(_replicas(verdict.replicas)))
     for replica in verdict.replicas:
         if replica.anomalous:
-            console.print(_indented(_evidence(replica, kin=verdict.compared - 1)))
+            console.print(_indented(_evidence_title(replica, kin=verdict.compared - 1)))
+            console.print(_indented(_evidence(replica)))
     console.print()
 
 
@@ -117,9 +118,13 @@ def _row(replica: ReplicaVerdict) -> tuple[Text, Text, Text]:
 # --- evidence -------------------------------------------------------------------------------------------------------
 
 
-def _evidence(replica: ReplicaVerdict, *, kin: int) -> Table:
-    title = Text(f"What sets {printable(short_name(replica.replica))} apart (how many of {kin} others have it)")
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+def _evidence_title(replica: ReplicaVerdict, *, kin: int) -> Text:
+    name = printable(short_name(replica.replica))
+    return Text(f"What sets {name} apart (how many of {kin} others have it)", style="bold")
+
+
+def _evidence(replica: ReplicaVerdict) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("aspect", no_wrap=True)
     table.add_column("only here", overflow="fold", ratio=2)
     table.add_column("missing here", overflow="fold", ratio=1)
