@@ -45,8 +45,8 @@ class Storyteller:
         self._console.print(f"[bold cyan]{self._steps}[/]  [bold]{text}[/]", highlight=False)
 
     def detail(self, text: str) -> None:
-        """An indented line, taken literally and cut to the width of the terminal."""
-        self._console.print(f"   {text}", style="dim", markup=False, highlight=False, overflow="ellipsis", no_wrap=True)
+        """An indented line, taken literally and never broken, so that a command can be copied."""
+        self._console.print(f"   {text}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:

@@ -41,9 +41,9 @@ def test_unknown_victim_is_refused_before_anything_starts() -> None:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("attacked", REPLICAS)
+@pytest.mark.parametrize("attacked", [REPLICAS[0], REPLICAS[2]])
 def test_attacked_replica_is_named_and_no_other(attacked: str) -> None:
-    """Each in turn, so that no name is wired in; standard output is the verdicts and nothing else."""
+    """Each in turn, here and in the next test, so that no name is wired in; the verdicts are all that is printed."""
     done = subprocess.run(
         [*DEMO, "--quiet", "--attack", attacked], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
