@@ -107,13 +107,15 @@ class Capture:
         return gathered
 
     def _node_lost(self) -> dict[str, int]:
-        """Containers that could not be watched in this window for want of a slot, and whether cgroups were missed."""
+        """What was missed in this window of nobody in particular, and whether cgroups were missed."""
         counts = dict(self._source.node_counts())
         new = {which: counts[which] - self._node_counts.get(which, 0) for which in counts}
         self._node_counts = counts
         self.missed_cgroups = new[NodeCount.CGROUPS_LOST] > 0
-        unwatched = new[NodeCount.SLOTS_LOST] + self._roster.unwatched
-        return {"replicas": unwatched} if unwatched else {}
+        return {
+            "replicas": new[NodeCount.SLOTS_LOST] + self._roster.unwatched,
+            "threads": new[NodeCount.THREADS_LOST],
+        }
 
 
 def _cgroup_path(record: Record) -> str:

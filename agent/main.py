@@ -105,8 +105,10 @@ def dry_run(settings: Settings) -> int:
         roster = Roster(selection, probe)
 
         def rescan() -> None:
-            for cgroup_id, path in hierarchy.cgroups():
+            there = dict(hierarchy.cgroups())
+            for cgroup_id, path in there.items():
                 roster.found(cgroup_id, path, clock.monotonic_s())
+            roster.only(there, at_s=clock.monotonic_s())
 
         rescan()
         log.info("watching", replicas=len(roster), hierarchy=hierarchy.name, window_s=settings.window_s)

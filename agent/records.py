@@ -44,6 +44,7 @@ class NodeCount(IntEnum):
 
     CGROUPS_LOST = 0
     SLOTS_LOST = 1
+    THREADS_LOST = 2
 
 
 NODE_COUNTS: Final = len(NodeCount)

@@ -11,7 +11,7 @@ reused only after a window was closed, since until then something may still be c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -114,6 +114,11 @@ class Roster:
             watched.until_s = at_s
             self._by_root.pop(watched.subject.root, None)
             self._gone.append(watched)
+
+    def only(self, cgroup_ids: Collection[int], *, at_s: float) -> None:
+        """These are all the cgroups there are; others that are on the list went without a word."""
+        for cgroup_id in self._by_cgroup.keys() - set(cgroup_ids):
+            self.removed(cgroup_id, at_s=at_s)
 
     def after_close(self) -> None:
         """A window was closed and read: what went in it, or before, is forgotten, and its slots are given back."""

@@ -92,6 +92,8 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	u32 index;
 	u8 trait;
 
+	if (!entry)
+		count_node(NODE_THREADS_LOST);
 	if (!entry || !now)
 		return 0;
 	scene.window = now->window;

@@ -59,7 +59,8 @@ enum record_flag {
 enum node_count {
 	NODE_CGROUPS_LOST = 0, /* cgroups made while the ring was full */
 	NODE_SLOTS_LOST = 1,   /* cgroups made while every slot was taken */
-	NODE_COUNTS = 2,
+	NODE_THREADS_LOST = 2, /* calls of threads whose id is above the pid_max of when the agent started */
+	NODE_COUNTS = 3,
 };
 
 /* What is new in a window; followed by payload_bytes of payload. */

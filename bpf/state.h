@@ -6,7 +6,7 @@
  *
  * | map        | size                  | when full                                                            |
  * |------------|-----------------------|----------------------------------------------------------------------|
- * | threads    | pid_max, 4 B each     | cannot be                                                            |
+ * | threads    | pid_max, 4 B each     | if pid_max was raised meanwhile: not watched; NODE_THREADS_LOST      |
  * | calls      | 2 MAX_REPLICAS, a CPU | cannot be                                                            |
  * | counts     | 2 MAX_REPLICAS        | cannot be                                                            |
  * | slots      | 8 MAX_REPLICAS        | a new cgroup waits for user space to look; NODE_CGROUPS_LOST         |
