@@ -102,15 +102,16 @@ def kin_ruling(likeness: Likeness, among: Sequence[int], *, names: Sequence[str]
         return _pair_ruling(likeness, among, names=names, threshold=threshold)
     apart, rest = peel(likeness, among, threshold=threshold)
     if apart:
-        return _apart_ruling(likeness, apart, rest, names=names, threshold=threshold)
+        return _apart_ruling(likeness, among, apart, rest, names=names, threshold=threshold)
     return _undivided_ruling(likeness, among, names=names, threshold=threshold)
 
 
 def peel(likeness: Likeness, among: Sequence[int], *, threshold: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """
-    Take away the most distant replica for as long as it stands apart from the rest, and give both parts.
+    Take away the most distant replica for as long as it stands apart from the rest; give the odd ones and the rest.
 
-    One attacked replica raises the distance of each of its kin; once it is taken away their distances are their own.
+    One that turns out to be like those that stay, once the others are gone, is in neither part. One attacked replica
+    raises the distance of each of its kin; once it is taken away their distances are their own.
     """
     apart: list[int] = []
     rest = tuple(among)
@@ -150,7 +151,13 @@ def _pair_ruling(likeness: Likeness, pair: Sequence[int], *, names: Sequence[str
 
 
 def _apart_ruling(
-    likeness: Likeness, apart: Sequence[int], rest: Sequence[int], *, names: Sequence[str], threshold: float
+    likeness: Likeness,
+    among: Sequence[int],
+    apart: Sequence[int],
+    rest: Sequence[int],
+    *,
+    names: Sequence[str],
+    threshold: float,
 ) -> Ruling:
     restless = max(likeness.distances(rest).values())
     verb = "stands" if len(apart) == 1 else "stand"
@@ -163,7 +170,7 @@ def _apart_ruling(
         outcome=Outcome.ANOMALOUS,
         reason=f"{listed(apart, names)} {verb} apart from {len(rest)} kin, which {kin}",
         odd=frozenset(apart),
-        kin={replica: others(rest, replica) for replica in (*apart, *rest)} | {r: tuple(rest) for r in apart},
+        kin={replica: others(rest, replica) for replica in among},
     )
 
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregator import judge, score
-from aggregator.evidence import evidence
+from aggregator.evidence import Holders, evidence, holders_of
 from aggregator.likeness import Likeness
 from aggregator.verdict import (
-    Difference,
     Gathering,
     Observation,
     Outcome,
@@ -81,6 +80,7 @@ def verdict_on(measured: Measured, threshold: float) -> Verdict:
     """The judgement of one cohort in one window."""
     gathering = measured.gathering
     ruling = _ruling(measured, threshold)
+    holders = holders_of([measured.features[index] for index in ruling.kin])
     return Verdict(
         cohort=gathering.cohort,
         window=gathering.window,
@@ -89,7 +89,7 @@ def verdict_on(measured: Measured, threshold: float) -> Verdict:
         threshold=threshold,
         outcome=ruling.outcome,
         reason="; ".join([ruling.reason, *_notes(measured)]),
-        replicas=tuple(_replica_verdict(measured, ruling, index) for index in range(len(measured.features))),
+        replicas=tuple(_replica_verdict(measured, ruling, holders, index) for index in range(len(measured.features))),
         compared=len(ruling.kin),
     )
 
@@ -110,25 +110,22 @@ def _notes(measured: Measured) -> list[str]:
     ]
 
 
-def _replica_verdict(measured: Measured, ruling: Ruling, index: int) -> ReplicaVerdict:
+def _replica_verdict(
+    measured: Measured, ruling: Ruling, holders: Mapping[Aspect, Holders], index: int
+) -> ReplicaVerdict:
     kin = ruling.kin.get(index)
     return ReplicaVerdict(
         replica=measured.gathering.observations[index].replica,
         distance=None if kin is None else measured.likeness.distance(index, kin),
         dissimilarity={} if kin is None else _dissimilarity(measured, index, kin),
         anomalous=index in ruling.odd,
-        evidence=_evidence(measured, ruling, index) if index in ruling.odd else {},
+        evidence=evidence(measured.features[index], holders, kin=len(ruling.kin) - 1) if index in ruling.odd else {},
     )
 
 
 def _dissimilarity(measured: Measured, index: int, kin: Sequence[int]) -> dict[Aspect, float]:
     figures = measured.likeness.dissimilarities(index, kin)
     return {aspect: float(figure) for aspect, figure in zip(measured.features[index], figures, strict=True)}
-
-
-def _evidence(measured: Measured, ruling: Ruling, index: int) -> dict[Aspect, Difference]:
-    kin = [measured.features[other] for other in ruling.kin if other != index]
-    return evidence(measured.features[index], kin)
 
 
 def sweep(measurements: Iterable[Measured], profile: Profile) -> Sweep:

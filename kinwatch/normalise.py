@@ -15,7 +15,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 from posixpath import splitext
 
 from kinwatch.aspects import Aspect
@@ -179,15 +179,20 @@ _TEMPORARY: tuple[tuple[re.Pattern[str], str], ...] = (
 _NUMBERED_NAME = re.compile(r"([._-])\d{3,5}(?=$|\.)")
 
 
+REMEMBERED = 16_384
+"""Values whose clean form is kept: kin share most of theirs, and most of a replica's return in the next window."""
+
+
 def _kin(aspect: Aspect, values: Iterable[str], replica: Replica) -> Features:
     if aspect in NAMES_ONLY:
         return frozenset(values)
-    rewrites = [*_own_names(replica), *_rewrites_of(aspect)]
-    return frozenset(_apply(rewrites, value) for value in values)
+    without_own_names = _own_names(replica)
+    return frozenset(_placeheld(aspect, without_own_names(value)) for value in values)
 
 
-def _apply(rewrites: Iterable[Rewrite], value: str) -> str:
-    for rewrite in rewrites:
+@lru_cache(maxsize=REMEMBERED)
+def _placeheld(aspect: Aspect, value: str) -> str:
+    for rewrite in _rewrites_of(aspect):
         value = rewrite(value)
     return value
 
@@ -213,20 +218,23 @@ def _replace_each(rules: tuple[tuple[re.Pattern[str], str], ...], value: str) ->
     return value
 
 
-def _own_names(replica: Replica) -> list[Rewrite]:
-    """Rewrites for the names by which this very replica is known: its pod, pod uid and container id."""
-    container_id = replica.container_id or ""
-    names = {
-        "<pod-uid>": (replica.pod_uid, (replica.pod_uid or "").replace("-", "_")),
-        "<container-id>": (container_id, container_id[:OWN_ID_LENGTH]),
-        "<pod>": (replica.pod, (replica.cgroup or "").rpartition("/")[2]),
-    }
-    return [
-        partial(re.compile(rf"(?<![0-9A-Za-z]){re.escape(name)}(?![0-9A-Za-z])").sub, placeholder)
-        for placeholder, known in names.items()
-        for name in known
-        if name and _is_telling(name)
-    ]
+def _own_names(replica: Replica) -> Rewrite:
+    """The rewrite for the names by which this very replica is known: its pod, pod uid and container id."""
+    names = {name: placeholder for name, placeholder in _names_of(replica) if name and _is_telling(name)}
+    if not names:
+        return str
+    longest_first = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    pattern = re.compile(rf"(?<![0-9A-Za-z])(?:{longest_first})(?![0-9A-Za-z])")
+    return partial(pattern.sub, lambda match: names[match.group()])
+
+
+def _names_of(replica: Replica) -> Iterator[tuple[str | None, str]]:
+    yield (replica.cgroup or "").rpartition("/")[2], "<pod>"
+    yield replica.pod, "<pod>"
+    yield replica.pod_uid, "<pod-uid>"
+    yield (replica.pod_uid or "").replace("-", "_"), "<pod-uid>"
+    yield replica.container_id, "<container-id>"
+    yield (replica.container_id or "")[:OWN_ID_LENGTH], "<container-id>"
 
 
 def _is_telling(name: str) -> bool:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.evidence import difference, evidence
-from aggregator.verdict import Mark
+from aggregator import evidence
+from aggregator.verdict import Difference, Mark
 from kinwatch.aspects import Aspect
 
 FEATURES = st.frozensets(st.sampled_from("abcdef"))
+
+
+def difference(own: frozenset[str], kin: list[frozenset[str]]) -> Difference:
+    holders = evidence.holders_of([{Aspect.CWDS: one} for one in (own, *kin)])
+    return evidence.difference(own, holders[Aspect.CWDS], kin=len(kin))
 
 
 def test_what_only_it_has_and_what_only_it_lacks() -> None:
@@ -33,7 +38,7 @@ def test_the_rarest_here_and_the_most_widespread_elsewhere_come_first() -> None:
 def test_aspects_in_which_nothing_differs_are_left_out() -> None:
     own = {Aspect.SYSCALLS: frozenset("a"), Aspect.CWDS: frozenset("x")}
     kin = {Aspect.SYSCALLS: frozenset("a"), Aspect.CWDS: frozenset("y")}
-    assert set(evidence(own, [kin])) == {Aspect.CWDS}
+    assert set(evidence.evidence(own, evidence.holders_of([own, kin]), kin=1)) == {Aspect.CWDS}
 
 
 @given(FEATURES, st.lists(FEATURES, min_size=1, max_size=5))

@@ -92,6 +92,7 @@ class TestKinwatchProfile:
         likeness = symmetric_likeness([[frozenset(one) for one in sets]])
         ruling = kin_ruling(likeness, range(len(sets)), names=NAMES, threshold=threshold)
         assert (ruling.outcome is Outcome.ANOMALOUS) == bool(ruling.odd)
+        assert set(ruling.kin) == set(range(len(sets)))
         assert all(likeness.distance(odd, ruling.kin[odd]) > threshold for odd in ruling.odd)
 
     @given(st.lists(st.text("abcdefgh", max_size=5), min_size=2, max_size=8), st.floats(0, 1))
