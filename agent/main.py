@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -26,6 +27,7 @@ from agent.cgroups import Hierarchy, choose, hierarchies
 from agent.dry_run import DryRun
 from agent.identify import Globs, Pods, Selection
 from agent.lock import only_agent
+from agent.memory import give_back
 from agent.probe import Probe
 from agent.program import Build
 from agent.roster import Roster
@@ -34,7 +36,7 @@ from agent.show import Lines, Show, Tables
 from agent.syscalls import SyscallTable
 from agent.traits import traits_of
 from kinwatch import logs
-from kinwatch.command_line import exit_code_of
+from kinwatch.command_line import Job, run_command
 from kinwatch.errors import InputError
 
 log = structlog.get_logger()
@@ -111,6 +113,7 @@ def dry_run(settings: Settings) -> int:
             roster.only(there, at_s=clock.monotonic_s())
 
         rescan()
+        give_back()
         log.info("watching", replicas=len(roster), hierarchy=hierarchy.name, window_s=settings.window_s)
         capture = Capture(probe, roster, table=table, command_line=command_line_of, node=settings.node)
         loop = DryRun(
@@ -197,7 +200,7 @@ def agent(  # noqa: D103 - the text is in help=
     node: str,
     btf: Path,
     run_dir: Path,
-) -> int:
+) -> Job:
     if not dry:
         raise InputError(
             "shipping to an aggregator is not there yet",
@@ -205,33 +208,23 @@ def agent(  # noqa: D103 - the text is in help=
         )
     if cohort and not cgroups:
         raise InputError("--cohort names the matches of --cgroup", remedy="add --cgroup GLOB, or leave --cohort out")
-    return dry_run(
-        Settings(
-            window_s=window_s,
-            windows=windows,
-            cgroups=tuple(cgroups),
-            cohort=cohort,
-            as_json=form == "json" or (form is None and not sys.stdout.isatty()),
-            node=node,
-            btf=btf,
-            run_dir=run_dir,
-        )
+    settings = Settings(
+        window_s=window_s,
+        windows=windows,
+        cgroups=tuple(cgroups),
+        cohort=cohort,
+        as_json=form == "json" or (form is None and not sys.stdout.isatty()),
+        node=node,
+        btf=btf,
+        run_dir=run_dir,
     )
+    return partial(dry_run, settings)
 
 
 agent.help = "Watch what the containers of this node do, and tell it window by window."
 
 
-def _command() -> int:
-    try:
-        return int(agent.main(standalone_mode=False) or 0)
-    except click.ClickException as error:
-        raise InputError(error.format_message(), remedy="see `agent --help`") from error
-    except click.exceptions.Abort:
-        return 130
-
-
-def run() -> int:
-    """The console script; returns the exit code."""
+def run(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of `agent`."""
     logs.configure()
-    return exit_code_of(_command)
+    return run_command(agent, arguments, name="agent")

@@ -7,26 +7,18 @@ Flow: **main** -> offline: sources -> read -> cohort -> score -> judge -> show.
 from __future__ import annotations
 
 import math
-import os
 import sys
-from collections.abc import Callable
 from functools import partial
 
 import click
 
 from aggregator import pipeline
 from aggregator.offline import Options, score
-from aggregator.printable import printable
 from kinwatch.aspects import Aspect
-from kinwatch.command_line import exit_code_of
+from kinwatch.command_line import Job, run_command
 from kinwatch.errors import InputError
 from kinwatch.normalise import Profile
-
-Job = Callable[[], int]
-"""What a command line asks for. It is run outside click, which makes a failure of a reader that goes away."""
-
-INTERRUPTED_EXIT_CODE = 130
-"""128 + SIGINT, as shells have it."""
+from kinwatch.printable import printable
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -109,34 +101,4 @@ def chosen_aspects(names: str | None, known: tuple[Aspect, ...]) -> tuple[Aspect
 
 def run(arguments: list[str] | None = None) -> int:
     """The exit code of `aggregator`; an option that can't be used is an InputError like any other."""
-    return exit_code_of(lambda: _command(arguments))
-
-
-def _command(arguments: list[str] | None) -> int:
-    try:
-        job = parsed(arguments)
-        return job if isinstance(job, int) else job()
-    except BrokenPipeError:
-        _drop_output()
-        return 0
-    except KeyboardInterrupt:
-        return INTERRUPTED_EXIT_CODE
-
-
-def _drop_output() -> None:
-    """Send what is still buffered to nowhere: the interpreter flushes it as it ends, and would fail on it."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
-
-
-def parsed(arguments: list[str] | None) -> Job | int:
-    """What a command line asks for; 0 where click has answered it already, as it does --help."""
-    try:
-        return aggregator.main(args=arguments, prog_name="aggregator", standalone_mode=False) or 0
-    except click.ClickException as error:
-        raise InputError(
-            printable(error.format_message()), remedy="see `aggregator --help` and `aggregator score --help`"
-        ) from error
-    except click.Abort as error:
-        raise KeyboardInterrupt from error
+    return run_command(aggregator, arguments, name="aggregator")

@@ -17,11 +17,11 @@ from typing import cast
 from rich.console import Console
 
 from aggregator import cohort, pipeline, show, sources, table
-from aggregator.printable import printable
 from aggregator.read import Item, read
 from aggregator.verdict import Capture, Gathering, Line, Problem, Sweep
 from kinwatch.aspects import Aspect
 from kinwatch.normalise import Profile
+from kinwatch.printable import printable
 
 PROBLEM_EXIT_CODE = 2
 """Something that was named could not be read; what could be was judged."""

@@ -14,9 +14,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from aggregator.printable import printable
 from aggregator.verdict import Cohort, Difference, Mark, Outcome, ReplicaVerdict, Span, Sweep, Verdict, short_name
 from kinwatch.aspects import Aspect
+from kinwatch.printable import printable
 
 MARKS_SHOWN = 6
 """Features shown per aspect and side; the others are counted."""

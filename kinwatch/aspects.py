@@ -38,7 +38,18 @@ class Aspect(StrEnum):
     """argv[0] of each process that ran."""
 
 
-TEN_ASPECTS: tuple[Aspect, ...] = tuple(Aspect)
+TEN_ASPECTS: tuple[Aspect, ...] = (
+    Aspect.SYSCALLS,
+    Aspect.SYSCALL_CATEGORIES,
+    Aspect.DIRECTORIES,
+    Aspect.FILENAMES,
+    Aspect.FILE_OPERATIONS,
+    Aspect.PROCESSES,
+    Aspect.COMMANDS,
+    Aspect.CWDS,
+    Aspect.ARGUMENTS,
+    Aspect.EXECUTABLES,
+)
 """The ten aspects of the published method, in its order."""
 
 CHISEL_KEYS: dict[Aspect, str] = {

@@ -11,11 +11,11 @@ from kinfolk import ATTACKED, HEALTHY, snapshot
 from rich.console import Console
 
 from aggregator import cohort, pipeline
-from aggregator.printable import printable
 from aggregator.table import MARKS_SHOWN, print_sweep, print_verdicts
 from aggregator.verdict import Line, Verdict
 from kinwatch.aspects import Aspect
 from kinwatch.normalise import Profile
+from kinwatch.printable import printable
 from kinwatch.snapshot import Snapshot
 
 NASTY = "\x1b]0;owned\x07\x1b[31m[bold]red[/bold]\r\n\u202e:smile:\ud800\x9b2J"
