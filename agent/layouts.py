@@ -97,6 +97,7 @@ WANTED: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType({
         field("u16 i_mode"),
         field("struct super_block *i_sb"),
         field("unsigned long i_ino"),
+        field("u32 i_generation"),
     ),
     "super_block": (field("unsigned long s_magic"),),
     "file": (

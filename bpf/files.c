@@ -57,15 +57,16 @@ static __attribute__((always_inline)) void store_pseudo(struct scene *scene, str
 {
 	struct scratch *scratch = scene->scratch;
 	struct seen_key kind = {.slot = key->slot, .kind = key->kind};
-	long copied;
+	long copied = bpf_probe_read_kernel_str(scratch->payload, NAME_BYTES, name);
+	u32 bytes = copied > 0 ? copied & (2 * NAME_BYTES - 1) : 0;
 
+	*(u64 *)(scratch->payload + bytes) = 0;
 	KERNEL_READ(kind.word[0], &file->f_op);
 	kind.word[1] = scratch->head.family;
-	bpf_probe_read_kernel_str(&kind.word[2], sizeof(kind.word) - 16, name);
+	kind.word[2] = hash_of(scratch->payload, bytes);
 	if (!was_stored(scene, &kind)) {
 		scratch->head.flags |= FLAG_PSEUDO;
-		copied = bpf_probe_read_kernel_str(scratch->payload, NAME_BYTES, name);
-		if (!store(scene, &kind, copied > 0 ? copied : 0))
+		if (!store(scene, &kind, bytes))
 			return;
 	}
 	seen.update(key, &scene->window);
@@ -79,11 +80,10 @@ static __attribute__((always_inline)) void see_file(struct scene *scene, struct 
 
 	if (KERNEL_READ(path, &file->f_path) || KERNEL_READ(dentry, path.dentry))
 		return;
-	key.word[0] = (u64)path.dentry;
-	key.word[1] = dentry.d_name_hash_len ^ (u64)path.mnt;
-	key.word[2] = (u64)dentry.d_parent;
-	KERNEL_READ(key.word[3], &dentry.d_inode->i_ino);
-	KERNEL_READ(key.word[4], &dentry.d_parent->d_name_hash_len);
+	identify(&key, &path, &dentry);
+	/* Without a path: all anonymous inodes are one, so what follows at the same address may differ in its operations only. */
+	if (dentry.d_parent == path.dentry)
+		KERNEL_READ(key.word[4], &file->f_op);
 	if (was_stored(scene, &key) || !has_room(scene, RECORD_FILE, MAX_FILES))
 		return;
 	begin_record(scene->scratch, RECORD_FILE);

@@ -58,3 +58,28 @@ static __attribute__((always_inline)) u32 write_path(struct scratch *scratch, st
 	scratch->head.flags |= FLAG_CUT;
 	return scratch->walk.bytes;
 }
+
+/*
+ * What tells a file apart from others that were at the address of its dentry before, or will be: the kernel reuses dentries
+ * and the file system inode numbers, and directories are renamed. So besides its own name and inode there are the inode's
+ * generation and the names of the two directories above.
+ *
+ * Not told apart within one window: what only differs further up, by a rename, or by reuse on a file system without
+ * generations.
+ */
+static __attribute__((always_inline)) void identify(struct seen_key *key, struct path *path, struct dentry *dentry)
+{
+	struct dentry parent = {};
+	u64 above = 0;
+	u32 generation = 0;
+
+	key->word[0] = (u64)path->dentry;
+	key->word[1] = dentry->d_name_hash_len ^ (u64)path->mnt;
+	key->word[2] = (u64)dentry->d_parent;
+	KERNEL_READ(key->word[3], &dentry->d_inode->i_ino);
+	KERNEL_READ(generation, &dentry->d_inode->i_generation);
+	KERNEL_READ(parent, dentry->d_parent);
+	KERNEL_READ(above, &parent.d_parent->d_name_hash_len);
+	key->word[3] ^= (u64)generation << 32;
+	key->word[4] = parent.d_name_hash_len * 31 ^ above;
+}

@@ -13,26 +13,6 @@
  * it was at exec has been sent by then.
  */
 
-/*
- * A keyed hash of the argument list; the key is drawn anew at each start of the agent, so that nobody can choose two lists
- * that collide. The zeros behind the list fill up its last word.
- */
-static __attribute__((always_inline)) u64 hash_of(const char *payload, u32 bytes)
-{
-	u64 hash = HASH_KEY ^ bytes;
-	u32 at;
-
-	OPAQUE(bytes);
-#pragma clang loop unroll(disable)
-	for (at = 0; at < ARGUMENT_BYTES; at += sizeof(u64)) {
-		if (at >= bytes)
-			break;
-		hash = (hash ^ *(const u64 *)(payload + at)) * 0x9e3779b97f4a7c15ull;
-		hash ^= hash >> 29;
-	}
-	return hash;
-}
-
 /* Copy the argument list to the payload; returns its bytes, 0 with FLAG_UNREADABLE when its pages are not in memory. */
 static __attribute__((always_inline)) u32 write_arguments(struct scratch *scratch, struct task_struct *task)
 {
@@ -81,10 +61,7 @@ static __attribute__((always_inline)) bool see_cwd(struct scene *scene, struct t
 
 	if (KERNEL_READ(pwd, &fs->pwd) || KERNEL_READ(dentry, pwd.dentry))
 		return true;
-	key.word[0] = (u64)pwd.dentry;
-	key.word[1] = dentry.d_name_hash_len ^ (u64)pwd.mnt;
-	key.word[2] = (u64)dentry.d_parent;
-	KERNEL_READ(key.word[4], &dentry.d_parent->d_name_hash_len);
+	identify(&key, &pwd, &dentry);
 	if (was_stored(scene, &key) || !has_room(scene, RECORD_CWD, MAX_CWDS))
 		return true;
 	begin_record(scene->scratch, RECORD_CWD);

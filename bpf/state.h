@@ -128,6 +128,26 @@ static __attribute__((always_inline)) struct replica_count *count_of(struct scen
 	return counts.lookup(&element);
 }
 
+/*
+ * A keyed hash of a payload, which is followed by 8 zero bytes; the key is drawn anew at each start of the agent, so that
+ * nobody can choose two argument lists that collide.
+ */
+static __attribute__((always_inline)) u64 hash_of(const char *payload, u32 bytes)
+{
+	u64 hash = HASH_KEY ^ bytes;
+	u32 at;
+
+	OPAQUE(bytes);
+#pragma clang loop unroll(disable)
+	for (at = 0; at < ARGUMENT_BYTES; at += sizeof(u64)) {
+		if (at >= bytes)
+			break;
+		hash = (hash ^ *(const u64 *)(payload + at)) * 0x9e3779b97f4a7c15ull;
+		hash ^= hash >> 29;
+	}
+	return hash;
+}
+
 static __attribute__((always_inline)) bool was_stored(struct scene *scene, struct seen_key *key)
 {
 	u32 *window = seen.lookup(key);
