@@ -45,7 +45,7 @@ def exit_code_of(job: Job) -> int:
     try:
         return job()
     except OperatorError as error:
-        sys.stderr.write(f"error: {printable(error.problem)}\nremedy: {printable(error.remedy)}\n")
+        sys.stderr.write(f"error: {_lines(error.problem)}\nremedy: {_lines(error.remedy)}\n")
         return error.exit_code
     except BrokenPipeError:
         _drop_output()
@@ -56,6 +56,10 @@ def exit_code_of(job: Job) -> int:
         traceback.print_exc()
         sys.stderr.write("This is a bug in Kinwatch: please report it with the lines above.\n")
         return BUG_EXIT_CODE
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _parsed(command: click.Command, arguments: Sequence[str] | None, *, name: str) -> Job | int:
