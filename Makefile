@@ -43,7 +43,7 @@ lint: install ## check style, types, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(if $(C_FILES),$(BIN)/clang-format --dry-run -Werror $(C_FILES))
 
 .PHONY: format
@@ -54,8 +54,7 @@ format: install ## put Python and C into shape
 
 .PHONY: lock
 lock: packages ## pin anew what pyproject.toml asks for, for Python 3.11 and later
-	.ci/lock >.requirements.lock.new
-	mv .requirements.lock.new requirements.lock
+	new=$$(mktemp) && .ci/lock >"$$new" && cat "$$new" >requirements.lock && rm "$$new"
 
 .PHONY: clean
 clean: ## remove .venv and everything else that was made here
