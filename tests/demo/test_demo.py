@@ -16,7 +16,7 @@ import pytest
 from demo import cgroups
 from demo.containers import STATE, Containers
 from demo.programs import named
-from demo.stage import PREFIX, REPLICAS
+from demo.stage import PREFIX, REPLICAS, Outcome
 
 ROOT = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "demo"]
@@ -116,3 +116,11 @@ def _ends_in_time(pid: int) -> bool:
         return bool(select.select([pidfd], [], [], 10)[0])
     finally:
         os.close(pidfd)
+
+
+@pytest.mark.parametrize(
+    ("blamed", "right"), [(REPLICAS[:1], True), ((), False), (REPLICAS[1:2], False), (REPLICAS[:2], False)]
+)
+def test_only_the_attacked_and_nobody_else_is_right(blamed: tuple[str, ...], right: bool) -> None:  # noqa: FBT001
+    outcome = Outcome(attacked=REPLICAS[0], named=frozenset(blamed), snapshots=(), verdicts="")
+    assert outcome.right is right
