@@ -76,7 +76,8 @@ class Capture:
         One snapshot per container that was watched in it, those that did nothing included, in the order of cgroups.
         """
         number = self._source.flip()
-        self.take_in(self._source.drain())
+        went_later, came = _split(self._source.drain(), now_s)
+        self.take_in(came)
         node_lost = self._node_lost()
         everyone = sorted(self._roster, key=lambda watched: watched.subject.root)
         snapshots = [
@@ -91,6 +92,7 @@ class Capture:
         ]
         self._gathered.pop(number, None)
         self._roster.after_close()
+        self.take_in(went_later)
         return snapshots
 
     def _completed(self, watched: Watched, number: int, node_lost: Mapping[str, int]) -> Gathered:
@@ -116,6 +118,20 @@ class Capture:
             "replicas": new[NodeCount.SLOTS_LOST] + self._roster.unwatched,
             "threads": new[NodeCount.THREADS_LOST],
         }
+
+
+def _split(records: Iterable[Record], closed_s: float) -> tuple[list[Record], list[Record]]:
+    """
+    The ends of cgroups after the window was closed, and all other records.
+
+    A container that goes while its window is being closed may have done something in the next: it goes with that one.
+    """
+    went_later: list[Record] = []
+    others: list[Record] = []
+    for record in records:
+        is_later = record.kind is Kind.CGROUP_GONE and record.ktime_ns > closed_s * 1e9
+        (went_later if is_later else others).append(record)
+    return went_later, others
 
 
 def _cgroup_path(record: Record) -> str:

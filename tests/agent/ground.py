@@ -130,6 +130,7 @@ class Watch:
         except BaseException:
             self._process.kill()
             self._process.communicate()
+            self._output.close()
             raise
         return self
 
