@@ -66,13 +66,15 @@ class DryRun:
         """
         whole = -1
         opened_s = self._clock.monotonic_s()
-        while not self._stopping and whole != windows:
+        while whole != windows:
             window = Window.containing(self._clock.now(), seconds=self._window_s)
             self._gather(window)
             closing_s = self._clock.monotonic_s()
             self._close(window, opened_s=opened_s, now_s=closing_s)
             opened_s = closing_s
             whole += 1
+            if self._stopping:
+                return
 
     def _gather(self, window: Window) -> None:
         """Take records in until the window ends, or the person says so."""

@@ -6,6 +6,7 @@ Flow: around it. The one place of the agent that knows the clock, the signals an
 
 from __future__ import annotations
 
+import math
 import platform
 import secrets
 import signal
@@ -114,13 +115,13 @@ def dry_run(settings: Settings) -> int:
 
         rescan()
         give_back()
-        log.info("watching", replicas=len(roster), hierarchy=hierarchy.name, window_s=settings.window_s)
         capture = Capture(probe, roster, table=table, command_line=command_line_of, node=settings.node)
         loop = DryRun(
             capture, show_of(settings), poll=probe.poll, rescan=rescan, clock=clock, window_s=settings.window_s
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: loop.stop())
+        log.info("watching", replicas=len(roster), hierarchy=hierarchy.name, window_s=settings.window_s)
         loop.run(windows=settings.windows)
     return 0
 
@@ -205,6 +206,10 @@ def agent(  # noqa: D103 - the text is in help=
         raise InputError(
             "shipping to an aggregator is not there yet",
             remedy="run `agent --dry-run --format json` and give its output to `aggregator score -`",
+        )
+    if math.isnan(window_s):  # which no range excludes
+        raise InputError(
+            "--window nan is not a length", remedy=f"give {WINDOW_MIN_S:g} to {WINDOW_MAX_S:g} seconds, such as 30"
         )
     if cohort and not cgroups:
         raise InputError("--cohort names the matches of --cgroup", remedy="add --cgroup GLOB, or leave --cohort out")
