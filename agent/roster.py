@@ -109,6 +109,8 @@ class Roster:
         watched = self._by_cgroup.pop(cgroup_id, None)
         if watched is None:
             return
+        # The kernel forgot it at its end; but if that came before we heard of its beginning, we have assigned it anew.
+        self._slots.leave(cgroup_id)
         watched.cgroup_ids.discard(cgroup_id)
         if not watched.cgroup_ids:
             watched.until_s = at_s

@@ -1,0 +1,247 @@
+"""Slots are neither lost nor shared nor given away in use, whatever comes and goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from agent.identify import Globs
+from agent.roster import Roster
+
+SLOTS = 5
+
+
+class FakeSlots:
+    """The kernel's side of the slots, with few of them; refuses what the kernel would take badly."""
+
+    def __init__(self, count: int = SLOTS) -> None:
+        self.free = list(range(1, count + 1))
+        self.of: dict[int, int] = {}
+        """cgroup id → slot, as in the map `slots`."""
+        self.provisional: set[int] = set()
+
+    def free_slot(self) -> int | None:
+        return self.free.pop(0) if self.free else None
+
+    def assign(self, cgroup_id: int, slot: int) -> None:
+        assert slot not in self.free, "a slot is taken before it is used"
+        self.of[cgroup_id] = slot
+        self.provisional.discard(cgroup_id)
+
+    def leave(self, cgroup_id: int) -> None:
+        self.of.pop(cgroup_id, None)
+        self.provisional.discard(cgroup_id)
+
+    def recycle(self, slot: int) -> None:
+        assert slot not in self.free, "a slot is given back once"
+        assert slot not in self.of.values(), "a slot is given back when no cgroup has it any more"
+        self.free.append(slot)
+
+
+@pytest.fixture(name="slots")
+def _slots() -> FakeSlots:
+    return FakeSlots()
+
+
+@pytest.fixture(name="roster")
+def _roster(slots: FakeSlots) -> Roster:
+    return Roster(Globs(["/demo/*"], cohort="shop"), slots)
+
+
+def roots(roster: Roster) -> list[str]:
+    return [watched.subject.root for watched in roster]
+
+
+def test_found_container_has_a_slot_and_all_its_cgroups_share_it(roster: Roster, slots: FakeSlots) -> None:
+    for cgroup_id, path in ((10, "/demo"), (11, "/demo/a"), (12, "/demo/a/x"), (13, "/demo/b"), (11, "/demo/a")):
+        roster.found(cgroup_id, path, 0)
+    assert roots(roster) == ["/demo/a", "/demo/b"]
+    assert slots.of == {11: 1, 12: 1, 13: 2}
+    assert len(roster) == 2
+
+
+def test_container_that_finds_no_slot_is_counted_as_unwatched(roster: Roster, slots: FakeSlots) -> None:
+    for cgroup_id in range(SLOTS + 2):
+        roster.found(cgroup_id, f"/demo/{cgroup_id}", 0)
+    assert len(roster) == SLOTS
+    assert roster.unwatched == 2
+    assert slots.free == []
+
+
+def test_made_container_keeps_the_slot_that_the_kernel_gave_it(roster: Roster, slots: FakeSlots) -> None:
+    """What was counted before user space heard of it is in there."""
+    slots.of[11] = slots.free.pop(2)
+    roster.made(11, "/demo/a", 3, at_s=7)
+    (watched,) = roster
+    assert (watched.slots, watched.since_s, slots.of) == ([3], 7, {11: 3})
+    assert roster.of_slot(3) is watched
+
+
+def test_made_cgroup_that_is_not_wanted_is_left_and_its_slot_comes_back(roster: Roster, slots: FakeSlots) -> None:
+    """After the window was closed: until then something may still be counted in it."""
+    slots.of[11] = slots.free.pop(0)
+    roster.made(11, "/other", 1, at_s=0)
+    assert slots.of == {}
+    assert 1 not in slots.free
+    roster.after_close()
+    assert 1 in slots.free
+    assert roots(roster) == []
+
+
+def test_second_cgroup_of_a_container_brings_its_provisional_slot_along(roster: Roster, slots: FakeSlots) -> None:
+    """Both slots are the container's until it goes; its cgroups count to the first from then on."""
+    slots.of |= {11: slots.free.pop(0), 12: slots.free.pop(0)}
+    roster.made(11, "/demo/a", 1, at_s=0)
+    roster.made(12, "/demo/a/x", 2, at_s=0)
+    (watched,) = roster
+    assert watched.slots == [1, 2]
+    assert slots.of == {11: 1, 12: 1}
+    assert roster.of_slot(2) is watched
+
+
+def test_container_goes_with_its_last_cgroup_and_is_shown_once_more(roster: Roster, slots: FakeSlots) -> None:
+    roster.found(11, "/demo/a", 0)
+    roster.made(12, "/demo/a/x", 1, at_s=1)
+    roster.removed(11, at_s=2)
+    assert len(roster) == 1
+    roster.removed(12, at_s=3)
+    (watched,) = roster
+    assert (watched.until_s, len(roster)) == (3, 0)
+    assert roster.of_slot(1) is watched
+    roster.after_close()
+    assert list(roster) == []
+    assert roster.of_slot(1) is None
+    assert sorted(slots.free) == [1, 2, 3, 4, 5]
+
+
+def test_removal_of_what_is_not_on_the_list_changes_nothing(roster: Roster) -> None:
+    roster.found(11, "/demo/a", 0)
+    roster.removed(99, at_s=1)
+    assert len(roster) == 1
+
+
+def test_container_that_went_before_it_was_heard_of_leaves_nothing_in_the_map(roster: Roster, slots: FakeSlots) -> None:
+    """The kernel forgets a cgroup when it is removed, which is before both records come in."""
+    slots.free.remove(1)
+    roster.made(11, "/demo/a", 1, at_s=0)
+    roster.removed(11, at_s=0)
+    assert slots.of == {}
+
+
+def test_container_of_the_same_name_begins_anew(roster: Roster) -> None:
+    roster.found(11, "/demo/a", 0)
+    roster.removed(11, at_s=1)
+    roster.found(12, "/demo/a", 2)
+    before, after = sorted(roster, key=lambda watched: watched.since_s)
+    assert before.slots != after.slots
+    assert (before.until_s, after.until_s) == (1, None)
+
+
+def test_what_went_without_a_word_is_noticed_when_the_tree_is_looked_through(roster: Roster, slots: FakeSlots) -> None:
+    for cgroup_id, path in ((11, "/demo/a"), (12, "/demo/b")):
+        roster.found(cgroup_id, path, 0)
+    roster.only({12}, at_s=5)
+    assert slots.of == {12: 2}
+    assert [(watched.subject.root, watched.until_s) for watched in roster] == [("/demo/b", None), ("/demo/a", 5)]
+
+
+Event = Callable[[Roster], None]
+
+
+class Node(RuleBasedStateMachine):
+    """A kernel that makes and removes cgroups, whose records reach the roster late but in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slots = FakeSlots()
+        self.roster = Roster(Globs(["/demo/*"], cohort="shop"), self.slots)
+        self.tree: dict[str, int] = {"/demo": 1, "/other": 2}
+        self.events: list[Event] = []
+        self.ids = 2
+
+    def _parents(self) -> list[str]:
+        return sorted(path for path in self.tree if path.count("/") < 4)
+
+    @rule(data=st.data(), name=st.sampled_from("ab"), heard=st.booleans())
+    def make(self, *, data: st.DataObject, name: str, heard: bool) -> None:
+        """As on_cgroup_mkdir does it; `heard` is false where the ring is full, or for cgroups older than the agent."""
+        parent = data.draw(st.sampled_from(self._parents()))
+        path = f"{parent}/{name}"
+        if path in self.tree:
+            return
+        self.ids += 1
+        self.tree[path] = number = self.ids
+        above = self.tree[parent]
+        if not heard:
+            return
+        if above in self.slots.of and above not in self.slots.provisional:
+            self.slots.of[number] = slot = self.slots.of[above]
+        elif self.slots.free:
+            self.slots.of[number] = slot = self.slots.free.pop(0)
+            self.slots.provisional.add(number)
+        else:
+            return
+        self.events.append(lambda roster: roster.made(number, path, slot, at_s=0))
+
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        """As on_cgroup_rmdir does it: leaves only; heard of if the kernel had a slot for it."""
+        leaves = [path for path in self.tree if not any(other.startswith(path + "/") for other in self.tree)]
+        path = data.draw(st.sampled_from(sorted(leaves)))
+        if path in {"/demo", "/other"}:
+            return
+        number = self.tree.pop(path)
+        if self.slots.of.pop(number, None) is not None:
+            self.slots.provisional.discard(number)
+            self.events.append(lambda roster: roster.removed(number, at_s=0))
+
+    @precondition(lambda self: self.events)
+    @rule(count=st.integers(1, 3))
+    def hear(self, count: int) -> None:
+        """Records come in."""
+        for _ in range(min(count, len(self.events))):
+            self.events.pop(0)(self.roster)
+
+    @rule()
+    def rescan(self) -> None:
+        """The tree is looked through, after all records were taken in."""
+        self.hear(len(self.events))
+        for path, number in sorted(self.tree.items()):
+            self.roster.found(number, path, 0)
+        self.roster.only(self.tree.values(), at_s=0)
+
+    @rule()
+    def close(self) -> None:
+        """The window is closed; all records were drained before."""
+        self.hear(len(self.events))
+        self.roster.after_close()
+
+    def _held(self) -> list[int]:
+        return [slot for watched in self.roster for slot in watched.slots]
+
+    @invariant()
+    def no_slot_has_two_owners(self) -> None:
+        held = self._held()
+        assert len(held) == len(set(held))
+
+    @invariant()
+    def no_slot_in_use_is_free(self) -> None:
+        assert not set(self.slots.free) & {*self._held(), *self.slots.of.values()}
+
+    @invariant()
+    def no_slot_is_lost(self) -> None:
+        """Once all was heard and closed, each is free or held by a container that is there."""
+        if not self.events:
+            waiting = set(self.roster._idle_slots)
+            assert {*self.slots.free, *self._held(), *waiting} == set(range(1, SLOTS + 1))
+
+    @invariant()
+    def slot_leads_to_its_owner(self) -> None:
+        for watched in self.roster:
+            assert all(self.roster.of_slot(slot) is watched for slot in watched.slots)
+
+
+TestNode = Node.TestCase
