@@ -7,7 +7,7 @@ Flow: the whole of it, wired, with **show** in the place of ship.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -19,6 +19,11 @@ from kinwatch.snapshot import Window
 
 POLL_S = 0.1
 """How long a wait for records lasts at most, in seconds. No window is late by it, but an end by SIGINT may be."""
+
+LATENESS_S = 1.0
+"""How much longer than its length a window may stay open, in seconds: beyond it, the wall's clock has been set back."""
+_ROUNDING = timedelta(milliseconds=1)
+"""More than the bounds of windows are rounded by, less than any window lasts."""
 
 log = structlog.get_logger()
 
@@ -66,9 +71,10 @@ class DryRun:
         """
         whole = -1
         opened_s = self._clock.monotonic_s()
+        window = None
         while whole != windows:
-            window = Window.containing(self._clock.now(), seconds=self._window_s)
-            self._gather(window)
+            window = self._next(window)
+            self._gather(window, opened_s)
             closing_s = self._clock.monotonic_s()
             self._close(window, opened_s=opened_s, now_s=closing_s)
             opened_s = closing_s
@@ -76,10 +82,21 @@ class DryRun:
             if self._stopping:
                 return
 
-    def _gather(self, window: Window) -> None:
-        """Take records in until the window ends, or the person says so."""
+    def _next(self, closed: Window | None) -> Window:
+        """The window that holds this moment; the one after `closed` where rounding or the clock would give it again."""
+        window = Window.containing(self._clock.now(), seconds=self._window_s)
+        if closed is None or window.start != closed.start:
+            return window
+        return Window.containing(closed.end + _ROUNDING, seconds=self._window_s)
+
+    def _gather(self, window: Window, opened_s: float) -> None:
+        """Take records in until the window ends, or the person says so, or the wall's clock was set back."""
+        latest_s = opened_s + self._window_s + LATENESS_S
         while not self._stopping:
-            remaining_s = (window.end - self._clock.now()).total_seconds()
+            remaining_s = min(
+                (window.end - self._clock.now()).total_seconds(),
+                latest_s - self._clock.monotonic_s(),
+            )
             if remaining_s <= 0:
                 return
             self._capture.take_in(self._poll(min(remaining_s, POLL_S)))
