@@ -108,10 +108,10 @@ def dry_run(settings: Settings) -> int:
         roster = Roster(selection, probe)
 
         def rescan() -> None:
-            there = dict(hierarchy.cgroups())
-            for cgroup_id, path in there.items():
+            for cgroup_id, path in hierarchy.cgroups():
                 roster.found(cgroup_id, path, clock.monotonic_s())
-            roster.only(there, at_s=clock.monotonic_s())
+            # Anew: one that went between being listed and being assigned went without a word.
+            roster.only(dict(hierarchy.cgroups()), at_s=clock.monotonic_s())
 
         rescan()
         give_back()
