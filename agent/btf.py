@@ -159,17 +159,49 @@ class Btf:
 
     def enumerator(self, enum: str, name: str) -> int | None:
         """Value of one name of an enum; None where the kernel was built without it."""
+        return self.enumerators(enum).get(name)
+
+    def enumerators(self, enum: str) -> dict[str, int]:
+        """Names and values of an enum; none where the kernel was built without it."""
         type_id = self.enums.get(enum)
         if type_id is None:
-            return None
+            return {}
         start = self.starts[type_id]
         kind, vlen, flag = _info(self.words[start + 1])
         each = _WORDS_EACH[_Kind(kind)]
-        wanted = name.encode() + b"\0"
-        for at in range(start + 3, start + 3 + each * vlen, each):
-            if self.strings.startswith(wanted, self.words[at]):
-                return _integer(self.words[at + 1 : at + each], signed=flag)
+        return {
+            self._text(self.words[at]): _integer(self.words[at + 1 : at + each], signed=flag)
+            for at in range(start + 3, start + 3 + each * vlen, each)
+        }
+
+    def tracepoint_parameters(self, name: str) -> tuple[str, ...] | None:
+        """
+        Types of what a raw tracepoint hands over, in order; None where this kernel has none of that name.
+
+        A type is its name ("u8"), with a star if it is a pointer ("io_kiocb *"). From the typedef btf_trace_<name>, the
+        parameters of which have no names.
+        """
+        wanted = f"btf_trace_{name}".encode() + b"\0"
+        for start in self.starts:
+            if _info(self.words[start + 1])[0] == _Kind.TYPEDEF and self.strings.startswith(wanted, self.words[start]):
+                pointer = self._resolve(self.words[start + 2])[0]
+                return self._parameters(self.words[self.starts[pointer] + 2])[1:]  # the first is the probe's own data
         return None
+
+    def _parameters(self, prototype: int) -> tuple[str, ...]:
+        start = self.starts[prototype]
+        vlen = _info(self.words[start + 1])[1]
+        return tuple(self._type_name(self.words[at + 1]) for at in range(start + 3, start + 3 + 2 * vlen, 2))
+
+    def _type_name(self, type_id: int) -> str:
+        start = self.starts[type_id]
+        if _info(self.words[start + 1])[0] == _Kind.PTR:
+            pointee = self.words[start + 2]
+            return (self._type_name(pointee) if pointee else "void") + " *"
+        return self._text(self.words[start])
+
+    def _text(self, offset: int) -> str:
+        return self.strings[offset : self.strings.index(b"\0", offset)].decode("ascii")
 
     def _resolve(self, type_id: int) -> tuple[int, _Kind]:
         """Follow typedefs and qualifiers: the type's id and kind. Void, and what is newer than this program, is FWD."""

@@ -10,15 +10,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from agent.drain import ASPECTS_OF, CommandLine, calls, drained, text
+from agent.drain import ASPECTS_OF, Reading, calls, drained
 from agent.probe import SlotWindow
-from agent.records import Flag, Kind, NodeCount, Record
+from agent.records import Flag, Kind, NodeCount, Record, text
 from agent.roster import Roster, Watched
-from agent.syscalls import SyscallTable
 from agent.window import Gathered, closed
 from kinwatch.snapshot import Snapshot, Window
 
-LOST_NAMES = {Kind.FILE: "files", Kind.CWD: "cwds", Kind.PROCESS: "processes"}
+LOST_NAMES = {
+    Kind.FILE: "files",
+    Kind.CWD: "cwds",
+    Kind.PROCESS: "processes",
+    Kind.ENDPOINT: "endpoints",
+    Kind.CREDENTIALS: "privileges",
+    Kind.PRIVILEGED_CALL: "privileges",
+}
 """Under which word the coverage counts records that could not be stored."""
 
 
@@ -41,13 +47,10 @@ class Source(Protocol):
 class Capture:
     """What is being gathered on this node."""
 
-    def __init__(
-        self, source: Source, roster: Roster, *, table: SyscallTable, command_line: CommandLine, node: str
-    ) -> None:
+    def __init__(self, source: Source, roster: Roster, *, reading: Reading, node: str) -> None:
         self._source = source
         self._roster = roster
-        self._table = table
-        self._command_line = command_line
+        self._reading = reading
         self._node = node
         self._gathered: defaultdict[int, defaultdict[int, Gathered]] = defaultdict(lambda: defaultdict(Gathered))
         self._node_counts = dict(source.node_counts())
@@ -67,7 +70,7 @@ class Capture:
         elif record.kind is Kind.CGROUP_GONE:
             self._roster.removed(record.cgroup_id, at_s=at_s)
         elif watched := self._roster.of_slot(record.slot):
-            self._gathered[record.window][watched.slots[0]].take_in(drained(record, self._command_line))
+            self._gathered[record.window][watched.slots[0]].take_in(drained(record, self._reading))
 
     def close(self, window: Window, *, opened_s: float, now_s: float) -> list[Snapshot]:
         """
@@ -101,8 +104,9 @@ class Capture:
         for slot in watched.slots:
             slot_window = self._source.take(slot, number)
             gathered.events += slot_window.events
-            gathered.add(calls(slot_window.calls, self._table))
-            gathered.lost.update({LOST_NAMES[kind]: count for kind, count in slot_window.lost.items()})
+            gathered.add(calls(slot_window.calls, self._reading))
+            for kind, count in slot_window.lost.items():
+                gathered.lost[LOST_NAMES[kind]] += count
             for kind, count in slot_window.truncated.items():
                 gathered.truncated.update(dict.fromkeys(ASPECTS_OF[kind], count))
         gathered.lost.update(node_lost)

@@ -77,6 +77,15 @@ WANTED: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType({
         field("struct fs_struct *fs"),
         field("struct files_struct *files"),
         field("struct css_set *cgroups"),
+        field("const struct cred *cred"),
+        field("char comm[16]"),
+    ),
+    "cred": (
+        field("u32 uid", "uid.val"),
+        field("u32 euid", "euid.val"),
+        field("u32 gid", "gid.val"),
+        field("u32 egid", "egid.val"),
+        field("u64 cap_effective"),  # two 32-bit words before 6.3; the low one first, so the same on these machines
     ),
     "mm_struct": (field("unsigned long arg_start"), field("unsigned long arg_end")),
     "fs_struct": (field("struct path pwd"),),
@@ -108,7 +117,21 @@ WANTED: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType({
     "files_struct": (field("struct fdtable *fdt"),),
     "fdtable": (field("unsigned int max_fds"), field("struct file **fd")),
     "socket": (field("struct sock *sk"),),
-    "sock": (field("u16 skc_family", "__sk_common.skc_family"),),
+    "sock_common": (
+        field("u32 skc_daddr"),
+        field("u16 skc_dport"),
+        field("u16 skc_num"),
+        field("u16 skc_family"),
+        field("u8 skc_state"),
+    ),
+    "sock": (
+        field("u8 skc_v6_daddr[16]", "__sk_common.skc_v6_daddr"),
+        field("u16 sk_protocol"),
+        field("u16 sk_type"),
+    ),
+    "unix_sock": (field("struct unix_address *addr"), field("struct sock *peer")),
+    "unix_address": (field("int len"),),
+    "io_kiocb": (field("u8 opcode", optional=True),),
     "css_set": (
         field("struct cgroup *dfl_cgrp"),
         field("struct cgroup_subsys_state *subsys[]"),
@@ -148,16 +171,22 @@ def render(
     NodeError where the kernel lacks a struct or a member, or has it in another size than the probe reads.
     """
     embedded = {_tag(one.declaration) for fields in wanted.values() for one in fields if _is_embedded(one)}
-    structs = {name: _struct(btf, name, fields, whole=name in embedded) for name, fields in wanted.items()}
+    present = {name: fields for name, fields in wanted.items() if not _can_be_left_out(btf, name, fields)}
+    structs = {name: _struct(btf, name, fields, whole=name in embedded) for name, fields in present.items()}
     parts = [
         f"/* Layouts of kernel {platform.release()}, made from its BTF when the agent started. */",
         "#pragma once",
         _enumerators(btf, enumerators),
         _switches(btf, wanted),
         _forward(wanted),
-        *(structs[name] for name in _embedded_first(wanted)),
+        *(structs[name] for name in _embedded_first(present)),
     ]
     return "\n".join(part for part in parts if part) + "\n"
+
+
+def _can_be_left_out(btf: Btf, name: str, fields: tuple[Field, ...]) -> bool:
+    """Whether this kernel lacks a struct of which the probe does without every member."""
+    return btf.size_of(name) is None and bool(fields) and all(one.optional for one in fields)
 
 
 def _struct(btf: Btf, name: str, fields: tuple[Field, ...], *, whole: bool) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import platform
-import secrets
 import signal
 import sys
 import time
@@ -21,21 +20,23 @@ import click
 import structlog
 from rich.console import Console
 
-from agent import layouts, preflight
+from agent import preflight
 from agent.btf import Btf
 from agent.capture import Capture
 from agent.cgroups import Hierarchy, choose, hierarchies
+from agent.drain import Reading
 from agent.dry_run import DryRun
+from agent.endpoints import Surroundings
 from agent.identify import Globs, Pods, Selection
 from agent.lock import only_agent
 from agent.memory import give_back
+from agent.networks import Networks, named_network
 from agent.probe import Probe
 from agent.program import Build
 from agent.roster import Roster
 from agent.settings import BTF, RUN_DIR, WINDOW_MAX_S, WINDOW_MIN_S, Settings
 from agent.show import Lines, Show, Tables
 from agent.syscalls import SyscallTable
-from agent.traits import traits_of
 from kinwatch import logs
 from kinwatch.command_line import Job, run_command
 from kinwatch.errors import InputError
@@ -79,31 +80,15 @@ def hierarchy_of(settings: Settings, selection: Selection) -> Hierarchy:
     return hierarchy
 
 
-def build_of(settings: Settings, hierarchy: Hierarchy) -> Build:
-    """What the probe is compiled with on this node."""
-    return Build(
-        layouts=layouts.render(Btf.read(settings.btf)),
-        hierarchy_id=hierarchy.number,
-        subsys=hierarchy.subsys,
-        pid_max=int(_text("/proc/sys/kernel/pid_max")),
-        hash_key=secrets.randbits(64),
-    )
-
-
 def dry_run(settings: Settings) -> int:
     """Watch, show, ship nothing."""
     selection = selection_of(settings)
     preflight.check(preflight.this_node(release=platform.release(), btf=settings.btf))
     hierarchy = hierarchy_of(settings, selection)
     table = SyscallTable.of(platform.machine())
-    with (
-        only_agent(settings.run_dir),
-        Probe.load(
-            build_of(settings, hierarchy),
-            traits=traits_of(table),
-            membarrier_number=table.numbers["membarrier"],
-        ) as probe,
-    ):
+    btf = Btf.read(settings.btf)
+    build = Build.of(btf, hierarchy, table, pid_max=int(_text("/proc/sys/kernel/pid_max")))
+    with only_agent(settings.run_dir), Probe.load(build, table=table) as probe:
         clock = SystemClock()
         roster = Roster(selection, probe)
 
@@ -115,7 +100,7 @@ def dry_run(settings: Settings) -> int:
 
         rescan()
         give_back()
-        capture = Capture(probe, roster, table=table, command_line=command_line_of, node=settings.node)
+        capture = Capture(probe, roster, reading=reading_of(settings, btf, table), node=settings.node)
         loop = DryRun(
             capture, show_of(settings), poll=probe.poll, rescan=rescan, clock=clock, window_s=settings.window_s
         )
@@ -124,6 +109,18 @@ def dry_run(settings: Settings) -> int:
         log.info("watching", replicas=len(roster), hierarchy=hierarchy.name, window_s=settings.window_s)
         loop.run(windows=settings.windows)
     return 0
+
+
+def reading_of(settings: Settings, btf: Btf, table: SyscallTable) -> Reading:
+    """What records are read with on this node."""
+    first_ephemeral_port = int(_text("/proc/sys/net/ipv4/ip_local_port_range").split()[0])
+    opcodes = btf.enumerators("io_uring_op")
+    return Reading(
+        table=table,
+        command_line=command_line_of,
+        around=Surroundings(networks=Networks(settings.networks), first_ephemeral_port=first_ephemeral_port),
+        uring_names={value: name.removeprefix("IORING_OP_").lower() for name, value in opcodes.items()},
+    )
 
 
 def show_of(settings: Settings) -> Show:
@@ -175,6 +172,14 @@ def _text(path: str) -> str:
     type=click.Choice(["table", "json"]),
     help="Tables, or one JSON object a line; tables by default where the output is a terminal.",
 )
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    metavar="NAME=CIDR",
+    help="Call the addresses of a network by this name in endpoints, such as pod=10.42.0.0/16; the smallest network "
+    "wins. May be given more than once.",
+)
 @click.option("--node", default=platform.node, metavar="NAME", help="Name of this node [default: its host name]")
 @click.option(
     "--btf",
@@ -198,6 +203,7 @@ def agent(  # noqa: D103 - the text is in help=
     cgroups: Sequence[str],
     cohort: str | None,
     form: str | None,
+    networks: Sequence[str],
     node: str,
     btf: Path,
     run_dir: Path,
@@ -219,6 +225,7 @@ def agent(  # noqa: D103 - the text is in help=
         cgroups=tuple(cgroups),
         cohort=cohort,
         as_json=form == "json" or (form is None and not sys.stdout.isatty()),
+        networks=tuple(map(named_network, networks)),
         node=node,
         btf=btf,
         run_dir=run_dir,

@@ -18,10 +18,12 @@ from typing import Any, Final, Self
 import numpy as np
 
 from agent import program
+from agent.privileges import interests_of
 from agent.records import (
     CALL_WORDS,
     MAX_REPLICAS,
     NODE_COUNTS,
+    CallInterest,
     CallSet,
     CallTraits,
     CgroupSlot,
@@ -32,6 +34,8 @@ from agent.records import (
     ReplicaCount,
     decode,
 )
+from agent.syscalls import SyscallTable
+from agent.traits import traits_of
 from kinwatch.errors import NodeError
 
 _MEMBARRIER_CMD_GLOBAL: Final = 1
@@ -71,23 +75,16 @@ class Probe:
         self._free = bpf["free_slots"]
 
     @classmethod
-    def load(cls, build: program.Build, *, traits: Mapping[int, int], membarrier_number: int) -> Self:
-        """
-        Compile, load and attach; NodeError if this node's kernel takes it badly.
-
-        `traits` has for each bit of a call set what that system call asks for besides, where it asks for something.
-        """
+    def load(cls, build: program.Build, *, table: SyscallTable) -> Self:
+        """Compile, load and attach; NodeError if this node's kernel takes it badly."""
         bpf = _compiled(build)
-        table = CallTraits()
-        for index, trait in traits.items():
-            table.of[index] = trait
-        bpf.get_table("traits", leaftype=CallTraits)[ctypes.c_int(0)] = table
-        probe = cls(bpf, membarrier_number=membarrier_number)
+        _tell_of_calls(bpf, table)
+        probe = cls(bpf, membarrier_number=table.numbers["membarrier"])
         probe._control.window = 1
         for slot in range(1, MAX_REPLICAS):
             probe.recycle(slot)
         bpf["ring"].open_ring_buffer(probe._receive)
-        _attach(bpf)
+        _attach(bpf, program.hooks(build))
         bpf.free_bcc_memory()
         return probe
 
@@ -206,8 +203,19 @@ def _compiled(build: program.Build) -> Any:
         ) from error
 
 
-def _attach(bpf: Any) -> None:
-    for tracepoint, name in program.HOOKS.items():
+def _tell_of_calls(bpf: Any, table: SyscallTable) -> None:
+    """Write down for the programs what each system call asks of them besides its bit."""
+    traits = CallTraits()
+    for bit, trait in traits_of(table).items():
+        traits.of[bit] = trait
+    bpf.get_table("traits", leaftype=CallTraits)[ctypes.c_int(0)] = traits
+    interests = bpf.get_table("interests", leaftype=CallInterest)
+    for bit, interest in interests_of(table).items():
+        interests[ctypes.c_int(bit)] = interest
+
+
+def _attach(bpf: Any, hooks: Mapping[str, str]) -> None:
+    for tracepoint, name in hooks.items():
         try:
             bpf.attach_raw_tracepoint(tp=tracepoint.encode(), fn_name=name.encode())
         except Exception as error:  # BCC raises nothing finer

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 import mmap
 import re
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
+
+from agent import layouts
+from agent.btf import Btf
+from agent.cgroups import Hierarchy
+from agent.syscalls import SyscallTable
 
 BPF_FOLDER: Final = Path(__file__).resolve().parent.parent / "bpf"
 """Also what BCC is told to be the kernel's source: its include/ holds all the headers that BCC asks for."""
@@ -19,11 +26,16 @@ BPF_FOLDER: Final = Path(__file__).resolve().parent.parent / "bpf"
 PARTS: Final = (
     "records.h",
     "state.h",
+    "replica.h",
+    "registers.h",
     "path.h",
+    "endpoints.c",
     "files.c",
     "processes.c",
+    "privileges.c",
     "threads.c",
     "calls.c",
+    "uring.c",
     "cgroups.c",
 )
 """The files of bpf/ in the order in which they build on each other."""
@@ -39,6 +51,34 @@ HOOKS: Final[dict[str, str]] = {
 }
 """Raw tracepoint → program, in the order in which they are attached: what keeps the books first, what counts last."""
 
+RING_BYTES: Final = 4 << 20
+"""4 MiB hold some 30,000 new files at once."""
+
+NAMED_CALLS: Final = ("sendto", "sendmsg", "sendmmsg")
+"""System calls that the program asks for by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uring:
+    """The raw tracepoint at which io_uring takes a request, which differs from kernel to kernel."""
+
+    tracepoint: str
+    request: int
+    """Index of the argument that is the request, or -1."""
+    opcode: int
+    """Index of the argument that is the opcode, or -1."""
+
+    @classmethod
+    def of(cls, btf: Btf) -> Self | None:
+        """What this kernel's types tell of it; None if it was built without io_uring."""
+        for tracepoint in ("io_uring_submit_req", "io_uring_submit_sqe"):
+            types = btf.tracepoint_parameters(tracepoint) or ()
+            if "io_kiocb *" in types:
+                return cls(tracepoint=tracepoint, request=types.index("io_kiocb *"), opcode=-1)
+            if "u8" in types:
+                return cls(tracepoint=tracepoint, request=-1, opcode=types.index("u8"))
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
@@ -52,18 +92,44 @@ class Build:
     """Index of the hierarchy's controller in `css_set.subsys`, as a number or a macro of the layouts; -1: unified."""
     pid_max: int
     """Highest thread id of the node plus one."""
+    uring: Uring | None = None
+    """How this kernel tells of io_uring's requests; None if it doesn't."""
+    calls: Mapping[str, int]
+    """Numbers of the system calls that the program asks for by name, as CALL_<NAME>."""
     hash_key: int
     """Key of the argument lists' hash, 64 bits, drawn anew at each start."""
-    ring_bytes: int = 4 << 20
-    """Size of the ring, a power of two of pages; 4 MiB hold some 30,000 new files at once."""
+    ring_bytes: int = RING_BYTES
+    """Size of the ring, a power of two of pages."""
+
+    @classmethod
+    def of(
+        cls, btf: Btf, hierarchy: Hierarchy, table: SyscallTable, *, pid_max: int, ring_bytes: int = RING_BYTES
+    ) -> Self:
+        """The build for a node with these types, this hierarchy and these system calls."""
+        return cls(
+            layouts=layouts.render(btf),
+            hierarchy_id=hierarchy.number,
+            subsys=hierarchy.subsys,
+            pid_max=pid_max,
+            uring=Uring.of(btf),
+            calls={name: table.numbers[name] for name in NAMED_CALLS},
+            hash_key=secrets.randbits(64),
+            ring_bytes=ring_bytes,
+        )
+
+
+def hooks(build: Build) -> dict[str, str]:
+    """Raw tracepoint → program for this node."""
+    if build.uring is None:
+        return HOOKS
+    return HOOKS | {build.uring.tracepoint: "on_uring_submit", "io_uring_file_get": "on_uring_file"}
 
 
 def source(build: Build) -> str:
     """The whole program as one C text."""
     includes = "#include <linux/types.h>\n#include <uapi/linux/ptrace.h>\n"
     parts = [(BPF_FOLDER / name).read_text(encoding="utf-8") for name in PARTS]
-    layouts = _without_pragma(build.layouts)
-    return includes + _OFFSETOF + layouts + "".join(map(_without_pragma, parts))
+    return includes + _OFFSETOF + _without_pragma(build.layouts) + "".join(map(_without_pragma, parts))
 
 
 _OFFSETOF: Final = "#ifndef offsetof\n#define offsetof(type, member) __builtin_offsetof(type, member)\n#endif\n"
@@ -79,6 +145,9 @@ def compiler_options(build: Build) -> list[str]:
     return [
         f"-DHIERARCHY_ID={build.hierarchy_id}",
         f"-DHIERARCHY_SUBSYS={build.subsys}",
+        *(f"-DCALL_{name.upper()}={number}" for name, number in build.calls.items()),
+        f"-DURING_REQUEST_ARGUMENT={build.uring.request if build.uring else -1}",
+        f"-DURING_OPCODE_ARGUMENT={build.uring.opcode if build.uring else -1}",
         f"-DTHREAD_PAIRS={build.pid_max // 2 + 1}",
         f"-DHASH_KEY={build.hash_key:#x}ull",
         f"-DPAGE_SIZE={mmap.PAGESIZE}",

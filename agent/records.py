@@ -16,8 +16,11 @@ MAX_REPLICAS: Final = 1024
 """Slots; slot 0 is "not watched"."""
 CALLS_PER_TABLE: Final = 512
 """System calls in a set; as many again for 32-bit ones. The last bit of each half stands for numbers above."""
-CALL_WORDS: Final = 2 * CALLS_PER_TABLE // 64
-FEATURE_KINDS: Final = 3
+URING_OPCODES: Final = 128
+"""io_uring operations, behind the system calls; the last stands for opcodes above."""
+CALL_WORDS: Final = (2 * CALLS_PER_TABLE + URING_OPCODES) // 64
+FEATURE_KINDS: Final = 6
+UNIX_NAME_BYTES: Final = 108
 
 
 class Kind(IntEnum):
@@ -26,8 +29,11 @@ class Kind(IntEnum):
     FILE = 0
     CWD = 1
     PROCESS = 2
-    CGROUP_MADE = 3
-    CGROUP_GONE = 4
+    ENDPOINT = 3
+    CREDENTIALS = 4
+    PRIVILEGED_CALL = 5
+    CGROUP_MADE = 6
+    CGROUP_GONE = 7
 
 
 class Flag(IntFlag):
@@ -37,6 +43,7 @@ class Flag(IntFlag):
     UNREADABLE = 2
     PSEUDO = 4
     INHERITED = 8
+    OUTSIDE = 16
 
 
 class NodeCount(IntEnum):
@@ -56,6 +63,7 @@ class Trait:
     FIRST_FD: Final = 7
     SECOND_FD: Final = 56
     RESCAN: Final = 64
+    PRIVILEGED: Final = 128
 
 
 class RecordHead(ctypes.Structure):
@@ -77,7 +85,69 @@ class RecordHead(ctypes.Structure):
         ("flags", ctypes.c_uint8),
         ("zero", ctypes.c_uint8 * 6),
         ("comm", ctypes.c_char * 16),
+        ("parent_comm", ctypes.c_char * 16),
     )
+
+
+class Endpoint(ctypes.Structure):
+    """`struct endpoint`, a payload."""
+
+    _fields_ = (
+        ("remote", ctypes.c_uint8 * 16),
+        ("remote_port", ctypes.c_uint16),
+        ("local_port", ctypes.c_uint16),
+        ("protocol", ctypes.c_uint16),
+        ("state", ctypes.c_uint8),
+        ("type", ctypes.c_uint8),
+    )
+
+
+class UnixEndpoint(ctypes.Structure):
+    """`struct unix_endpoint`, a payload."""
+
+    _fields_ = (
+        ("own_bytes", ctypes.c_uint16),
+        ("peer_bytes", ctypes.c_uint16),
+        ("type", ctypes.c_uint16),
+        ("zero", ctypes.c_uint16),
+        ("own", ctypes.c_uint8 * UNIX_NAME_BYTES),
+        ("peer", ctypes.c_uint8 * UNIX_NAME_BYTES),
+    )
+
+
+class Credentials(ctypes.Structure):
+    """`struct credentials`, a payload."""
+
+    _fields_ = (
+        ("uid", ctypes.c_uint32),
+        ("euid", ctypes.c_uint32),
+        ("gid", ctypes.c_uint32),
+        ("egid", ctypes.c_uint32),
+        ("effective", ctypes.c_uint64),
+    )
+
+
+class PrivilegedCall(ctypes.Structure):
+    """`struct privileged_call`, a payload."""
+
+    _fields_ = (("arguments", ctypes.c_uint64 * 5), ("index", ctypes.c_uint32), ("zero", ctypes.c_uint32))
+
+
+class CallInterest(ctypes.Structure):
+    """`struct call_interest`."""
+
+    _fields_ = (
+        ("take", ctypes.c_uint8),
+        ("tested", ctypes.c_uint8),
+        ("all", ctypes.c_uint8),
+        ("zero", ctypes.c_uint8),
+        ("wanted", ctypes.c_uint32),
+        ("kept", ctypes.c_uint32),
+        ("zero2", ctypes.c_uint32),
+    )
+
+
+TAKE_POINTED: Final = 128
 
 
 class CallSet(ctypes.Structure):
@@ -127,6 +197,11 @@ C_STRUCTS: Final[dict[str, type[ctypes.Structure]]] = {
     "control": Control,
     "call_traits": CallTraits,
     "cgroup_slot": CgroupSlot,
+    "call_interest": CallInterest,
+    "endpoint": Endpoint,
+    "unix_endpoint": UnixEndpoint,
+    "credentials": Credentials,
+    "privileged_call": PrivilegedCall,
 }
 """Name of each shared struct in bpf/records.h → its mirror."""
 
@@ -148,7 +223,13 @@ class Record:
     tid: int
     parent_tgid: int
     comm: bytes
+    parent_comm: bytes = b""
     payload: bytes
+
+
+def text(raw: bytes) -> str:
+    """Bytes from the kernel as text; what is not UTF-8 is spelled out in hex, so that equal bytes stay equal."""
+    return raw.decode("utf-8", "backslashreplace")
 
 
 _HEAD_BYTES: Final = ctypes.sizeof(RecordHead)
@@ -175,5 +256,6 @@ def decode(data: bytes) -> Record:
         tid=head.tid,
         parent_tgid=head.parent_tgid,
         comm=head.comm,
+        parent_comm=head.parent_comm,
         payload=payload,
     )

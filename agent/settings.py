@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agent.networks import Network
+
 WINDOW_MIN_S: Final = 1.0
 WINDOW_MAX_S: Final = 600.0
 BTF: Final = Path("/sys/kernel/btf/vmlinux")
@@ -35,6 +37,9 @@ class Settings:
 
     as_json: bool = False
     """JSON lines instead of tables."""
+
+    networks: tuple[tuple[str, Network], ...] = ()
+    """Networks that have a name in endpoints."""
 
     node: str = platform.node()
     """The node's name in snapshots; the host's by default, as the kubelet does."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from agent.privileges import CALLS as PRIVILEGED_CALLS
+from agent.privileges import CHANGE_CREDENTIALS
 from agent.records import CALLS_PER_TABLE, Trait
 from agent.syscalls import SyscallTable
 
@@ -53,8 +55,8 @@ OTHERS: Final[Mapping[str, int]] = {
 _NOT_FIRST: Final = frozenset({"symlinkat"})
 """Its first argument is a text."""
 
-RESCAN: Final[frozenset[str]] = frozenset({"chdir", "chroot", "fchdir", "pivot_root", "setns", "unshare"})
-"""Calls after which the working directory may be another one."""
+RESCAN: Final = CHANGE_CREDENTIALS | {"chdir", "chroot", "fchdir", "pivot_root", "setns", "unshare"}
+"""Calls after which the working directory or the credentials may be others."""
 
 _NO_ARGUMENT: Final = 0
 
@@ -64,7 +66,8 @@ def trait_of(name: str) -> int:
     places = [0] if name in FIRST - _NOT_FIRST else []
     places += [OTHERS[name]] if name in OTHERS else []
     first, second = ([place + 1 for place in places] + [_NO_ARGUMENT, _NO_ARGUMENT])[:2]
-    return first | second << 3 | (Trait.RESCAN if name in RESCAN else 0)
+    rescan = Trait.RESCAN if name in RESCAN else 0
+    return first | second << 3 | rescan | (Trait.PRIVILEGED if name in PRIVILEGED_CALLS else 0)
 
 
 def traits_of(table: SyscallTable) -> dict[int, int]:

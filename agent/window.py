@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from agent.drain import Drained, Feature
 from agent.identify import Subject
-from kinwatch.aspects import TEN_ASPECTS, Aspect
-from kinwatch.snapshot import Coverage, Snapshot, Window
+from kinwatch.aspects import Aspect
+from kinwatch.snapshot import Coverage, Origin, Snapshot, Window
 
 
 @dataclass(slots=True)
@@ -26,6 +26,7 @@ class Gathered:
     lost: Counter[str] = field(default_factory=Counter)
     """Why → how many."""
     truncated: Counter[Aspect] = field(default_factory=Counter)
+    origins: set[Origin] = field(default_factory=set)
 
     def add(self, features: Iterable[Feature]) -> None:
         """More features."""
@@ -37,6 +38,7 @@ class Gathered:
         self.add(drained.features)
         self.truncated.update(drained.truncated)
         self.lost.update(drained.lost)
+        self.origins.update(drained.origins)
 
 
 def closed(subject: Subject, gathered: Gathered, *, window: Window, node: str, observed_s: float) -> Snapshot:
@@ -46,7 +48,7 @@ def closed(subject: Subject, gathered: Gathered, *, window: Window, node: str, o
         node=node,
         replica=subject.replica,
         workload=subject.workload,
-        aspects={aspect: frozenset(gathered.features.get(aspect, ())) for aspect in TEN_ASPECTS},
+        aspects={aspect: frozenset(gathered.features.get(aspect, ())) for aspect in Aspect},
         coverage=Coverage(
             observed_s=observed_s,
             events=gathered.events,
@@ -54,4 +56,5 @@ def closed(subject: Subject, gathered: Gathered, *, window: Window, node: str, o
             truncated={aspect.value: count for aspect, count in sorted(gathered.truncated.items()) if count},
             resolved=subject.resolved,
         ),
+        origins=frozenset(gathered.origins),
     )

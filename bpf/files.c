@@ -22,53 +22,68 @@ static __attribute__((always_inline)) bool is_pseudo(struct vfsmount *mnt, struc
 	return mnt_root != dentry;
 }
 
-static __attribute__((always_inline)) u16 family_of(struct file *file)
-{
-	struct socket *socket = NULL;
-	struct sock *sock = NULL;
-	u16 family = 0;
-
-	KERNEL_READ(socket, &file->private_data);
-	KERNEL_READ(sock, &socket->sk);
-	KERNEL_READ(family, &sock->skc_family);
-	return family;
-}
-
 /* Fill in what the record of a file says besides its path. */
-static __attribute__((always_inline)) void describe_inode(struct record *head, struct file *file, struct inode *inode)
+static __attribute__((always_inline)) void describe_inode(struct record *head, struct inode *inode)
 {
 	struct super_block *sb = NULL;
 	unsigned long magic = 0;
 
-	KERNEL_READ(head->mode, &inode->i_mode);
 	KERNEL_READ(sb, &inode->i_sb);
 	KERNEL_READ(magic, &sb->s_magic);
 	head->fs_magic = magic;
-	if ((head->mode & 0170000) == 0140000)
-		head->family = family_of(file);
+	KERNEL_READ(head->mode, &inode->i_mode);
 }
 
 /*
  * A pseudo file: every socket and every pipe has a dentry of its own, but only the kind is a feature. So the kind is
  * looked up a second time, under its operations, its family and its name; and the dentry is remembered in either case.
  */
-static __attribute__((always_inline)) void store_pseudo(struct scene *scene, struct seen_key *key, struct file *file,
+static __attribute__((always_inline)) bool store_pseudo(struct scene *scene, struct file *file, u32 family,
 							const unsigned char *name)
 {
 	struct scratch *scratch = scene->scratch;
-	struct seen_key kind = {.slot = key->slot, .kind = key->kind};
+	struct seen_key kind = {.slot = scene->slot, .kind = RECORD_FILE};
 	long copied = bpf_probe_read_kernel_str(scratch->payload, NAME_BYTES, name);
 	u32 bytes = copied > 0 ? copied & (2 * NAME_BYTES - 1) : 0;
 
 	*(u64 *)(scratch->payload + bytes) = 0;
 	KERNEL_READ(kind.word[0], &file->f_op);
-	kind.word[1] = scratch->head.family;
+	kind.word[1] = family;
 	kind.word[2] = hash_of(scratch->payload, bytes);
-	if (!was_stored(scene, &kind)) {
-		scratch->head.flags |= FLAG_PSEUDO;
-		if (!store(scene, &kind, bytes))
-			return;
+	if (was_stored(scene, &kind))
+		return true;
+	scratch->head.family = family;
+	scratch->head.flags |= FLAG_PSEUDO;
+	return store(scene, &kind, bytes);
+}
+
+/*
+ * A file that no path leads to. A socket changes while it is open: so what it is connected to is part of its key, and
+ * both ends are looked at again when that changes.
+ */
+static __attribute__((always_inline)) void see_pseudo(struct scene *scene, struct seen_key *key, struct file *file,
+						      struct dentry *dentry)
+{
+	struct sock_common ends = {};
+	struct sock *sock = NULL;
+	u16 mode = 0;
+
+	KERNEL_READ(key->word[4], &file->f_op);
+	KERNEL_READ(mode, &dentry->d_inode->i_mode);
+	if ((mode & 0170000) == 0140000) {
+		sock = socket_of(file);
+		KERNEL_READ(ends, sock);
+		key->word[1] = (u64)ends.skc_daddr << 32 | (u64)ends.skc_dport << 16 | ends.skc_num;
+		key->word[2] = (u64)ends.skc_family << 8 | ends.skc_state;
 	}
+	if (was_stored(scene, key) || !has_room(scene, RECORD_FILE, MAX_FILES))
+		return;
+	begin_record(scene->scratch, RECORD_FILE);
+	describe_inode(&scene->scratch->head, dentry->d_inode);
+	if (!store_pseudo(scene, file, ends.skc_family, dentry->d_name_name))
+		return;
+	if (sock && !see_socket(scene, sock, &ends))
+		return;
 	seen.update(key, &scene->window);
 }
 
@@ -80,22 +95,22 @@ static __attribute__((always_inline)) void see_file(struct scene *scene, struct 
 
 	if (KERNEL_READ(path, &file->f_path) || KERNEL_READ(dentry, path.dentry))
 		return;
+	if (is_pseudo(path.mnt, path.dentry, dentry.d_parent)) {
+		key.word[0] = (u64)path.dentry;
+		KERNEL_READ(key.word[3], &dentry.d_inode->i_ino);
+		see_pseudo(scene, &key, file, &dentry);
+		return;
+	}
 	identify(&key, &path, &dentry);
-	/* Without a path: all anonymous inodes are one, so what follows at the same address may differ in its operations only. */
-	if (dentry.d_parent == path.dentry)
-		KERNEL_READ(key.word[4], &file->f_op);
 	if (was_stored(scene, &key) || !has_room(scene, RECORD_FILE, MAX_FILES))
 		return;
 	begin_record(scene->scratch, RECORD_FILE);
-	describe_inode(&scene->scratch->head, file, dentry.d_inode);
-	if (is_pseudo(path.mnt, path.dentry, dentry.d_parent)) {
-		store_pseudo(scene, &key, file, dentry.d_name_name);
-		return;
-	}
+	describe_inode(&scene->scratch->head, dentry.d_inode);
 	store(scene, &key, write_path(scene->scratch, path.mnt, path.dentry));
 }
 
-static __attribute__((always_inline)) void see_descriptor(struct scene *scene, struct files_struct *files, u32 descriptor)
+static __attribute__((always_inline)) void see_descriptor(struct scene *scene, struct files_struct *files,
+							  u32 descriptor)
 {
 	struct file *file = NULL;
 	struct fdtable *table = FOLLOW(files, fdt);

@@ -43,7 +43,8 @@ static __attribute__((always_inline)) bool climb(struct scratch *scratch)
 }
 
 /* Write a path to the payload, leaf first; returns its bytes, and sets FLAG_CUT when the top of it did not fit. */
-static __attribute__((always_inline)) u32 write_path(struct scratch *scratch, struct vfsmount *mnt, struct dentry *dentry)
+static __attribute__((always_inline)) u32 write_path(struct scratch *scratch, struct vfsmount *mnt,
+						     struct dentry *dentry)
 {
 	u32 step;
 

@@ -37,9 +37,13 @@ static __attribute__((always_inline)) bool see_process(struct scene *scene, stru
 {
 	struct seen_key key = {.slot = scene->slot, .kind = RECORD_PROCESS};
 	struct record *head = &scene->scratch->head;
+	struct task_struct *parent = FOLLOW(task, real_parent);
 
 	begin_record(scene->scratch, RECORD_PROCESS);
-	head->parent_tgid = FOLLOW(FOLLOW(task, real_parent), tgid);
+	head->parent_tgid = FOLLOW(parent, tgid);
+	KERNEL_READ(head->parent_comm, &parent->comm);
+	if (!is_of_replica(scene, parent))
+		head->flags |= FLAG_OUTSIDE;
 	/* Kept in the record: each way out of the hash's loop would tell the verifier another bound of a variable. */
 	head->payload_bytes = write_arguments(scene->scratch, task);
 	key.word[0] = hash_of(scene->scratch->payload, head->payload_bytes);

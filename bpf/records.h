@@ -14,10 +14,11 @@
 
 /*
  * System calls a set can hold: the highest number of any table is below 512 (x86_64, kernel 6.18: 469). The second half
- * of the set is for 32-bit calls, which have numbers of their own.
+ * of the set is for 32-bit calls, which have numbers of their own; behind it are the operations of io_uring, by opcode.
  */
 #define CALLS_PER_TABLE 512
-#define CALL_WORDS (2 * CALLS_PER_TABLE / 64)
+#define URING_OPCODES	128 /* kernel 6.18 has 63; higher ones share the last bit */
+#define CALL_WORDS	((2 * CALLS_PER_TABLE + URING_OPCODES) / 64)
 
 /* Bytes of a path, as PATH_MAX in the kernel; and its components, which bounds the walk for the verifier. */
 #define PATH_BYTES 4096
@@ -33,9 +34,14 @@
  * Features of a kind that one replica can add in one window. Beyond it nothing more is stored, so that a container which
  * makes up a million names costs no other container anything.
  */
-#define MAX_FILES 16384
-#define MAX_CWDS 1024
-#define MAX_PROCESSES 4096
+#define MAX_FILES      16384
+#define MAX_CWDS       1024
+#define MAX_PROCESSES  4096
+#define MAX_ENDPOINTS  4096
+#define MAX_PRIVILEGES 1024
+
+/* Ports that somebody listens on, all replicas together; beyond, the one used longest ago is forgotten. */
+#define MAX_LISTENING 16384
 
 /* Features that are remembered as stored, of all replicas together; when full, the one used longest ago is sent again. */
 #define MAX_SEEN 131072
@@ -44,9 +50,12 @@ enum record_kind {
 	RECORD_FILE = 0,
 	RECORD_CWD = 1,
 	RECORD_PROCESS = 2,
-	FEATURE_KINDS = 3, /* the kinds above are counted per replica */
-	RECORD_CGROUP_MADE = 3,
-	RECORD_CGROUP_GONE = 4,
+	RECORD_ENDPOINT = 3,
+	RECORD_CREDENTIALS = 4,
+	RECORD_PRIVILEGED_CALL = 5,
+	FEATURE_KINDS = 6, /* the kinds above are counted per replica */
+	RECORD_CGROUP_MADE = 6,
+	RECORD_CGROUP_GONE = 7,
 };
 
 enum record_flag {
@@ -54,6 +63,7 @@ enum record_flag {
 	FLAG_UNREADABLE = 2, /* the payload could not be read; user space may know another way */
 	FLAG_PSEUDO = 4,     /* a file without a path: a socket, a pipe, an anonymous inode */
 	FLAG_INHERITED = 8,  /* a cgroup made below one that is watched; it shares its slot */
+	FLAG_OUTSIDE = 16, /* a process whose parent is not of the replica: the runtime, an exec probe, kubectl exec */
 };
 
 enum node_count {
@@ -80,12 +90,50 @@ struct record {
 	u8 flags;
 	u8 zero[6];
 	char comm[16];
+	char parent_comm[16]; /* of a process */
 };
 
 /*
  * The payload of a file or cwd is its path, leaf first, each component with its final zero: "passwd\0etc\0". Of a
- * process: its argument list as /proc/PID/cmdline has it. Of a cgroup: its path.
+ * process: its argument list as /proc/PID/cmdline has it. Of a cgroup: its path. Of the other kinds: a struct below.
  */
+
+/* The two ends of a socket of the internet families, as the kernel has them. */
+struct endpoint {
+	u8 remote[16]; /* IPv4 in the first four bytes; zeros: none */
+	u16 remote_port;
+	u16 local_port;
+	u16 protocol; /* IPPROTO_* */
+	u8 state;     /* as of TCP (include/net/tcp_states.h); UDP has ESTABLISHED or CLOSE */
+	u8 type;      /* SOCK_* */
+};
+
+/* The two ends of a unix socket: struct sockaddr_un without its family; an abstract name begins with a zero. */
+#define UNIX_NAME_BYTES 108
+struct unix_endpoint {
+	u16 own_bytes;
+	u16 peer_bytes;
+	u16 type;
+	u16 zero;
+	char own[UNIX_NAME_BYTES];
+	char peer[UNIX_NAME_BYTES];
+};
+
+/* As whom a process runs: ids of the initial user namespace. */
+struct credentials {
+	u32 uid;
+	u32 euid;
+	u32 gid;
+	u32 egid;
+	u64 effective; /* capabilities in effect, a bit each */
+};
+
+/* A system call that may change what a process may do. */
+struct privileged_call {
+	u64 arguments[5]; /* those that matter, the others 0 */
+	u32 index;	  /* as in a call set */
+	u32 zero;
+};
 
 /*
  * The system calls of one replica in one window, on one CPU. Here and below a replica has two elements, one for windows of
@@ -116,9 +164,22 @@ struct control {
 };
 
 /* What a system call asks of the probe besides its bit; written once by user space. */
-#define TRAIT_FIRST_FD 7    /* 1 + index of the argument that is a descriptor, 0: none */
-#define TRAIT_SECOND_FD 56  /* the same for a second one, shifted by 3 */
-#define TRAIT_RESCAN 64     /* comm, cwd or cgroup may differ afterwards */
+#define TRAIT_FIRST_FD	 7  /* 1 + index of the argument that is a descriptor, 0: none */
+#define TRAIT_SECOND_FD	 56 /* the same for a second one, shifted by 3 */
+#define TRAIT_RESCAN	 64 /* cwd or credentials may differ afterwards */
+#define TRAIT_PRIVILEGED 128
+
+/* Which arguments of a privileged call matter, and when; written once by user space. */
+#define TAKE_POINTED 128 /* the first argument points at the flags that are meant */
+struct call_interest {
+	u8 take;   /* a bit for each argument that is recorded */
+	u8 tested; /* the argument that is tested */
+	u8 all;	   /* it matters if all of `wanted` are set, else if any is */
+	u8 zero;
+	u32 wanted; /* 0: it always matters */
+	u32 kept;   /* of the tested argument these bits are recorded */
+	u32 zero2;
+};
 
 struct call_traits {
 	u8 of[2 * CALLS_PER_TABLE];

@@ -12,6 +12,7 @@
  * | slots      | 8 MAX_REPLICAS        | a new cgroup waits for user space to look; NODE_CGROUPS_LOST         |
  * | free_slots | MAX_REPLICAS          | empty: a new cgroup is not watched; NODE_SLOTS_LOST                  |
  * | seen       | MAX_SEEN, LRU         | the record of the feature used longest ago is sent again             |
+ * | listening  | MAX_LISTENING, LRU    | a connection accepted at the forgotten port reads as made by the replica |
  * | ring       | RING_PAGES            | the record is not stored, counted as lost, tried at its next use     |
  */
 
@@ -28,15 +29,23 @@ struct thread_pair {
 	u32 of[2];
 };
 BPF_ARRAY(threads, struct thread_pair, THREAD_PAIRS);
-#define SLOT_BITS 12
-#define SLOT_MASK ((1 << SLOT_BITS) - 1)
+#define SLOT_BITS  12
+#define SLOT_MASK  ((1 << SLOT_BITS) - 1)
 #define STAMP_MASK ((1 << (32 - SLOT_BITS)) - 1)
 
 BPF_HASH(slots, u64, struct cgroup_slot, 8 * MAX_REPLICAS);
 BPF_QUEUE(free_slots, u32, MAX_REPLICAS);
 BPF_PERCPU_ARRAY(calls, struct call_set, 2 * MAX_REPLICAS);
 BPF_ARRAY(counts, struct replica_count, 2 * MAX_REPLICAS);
+BPF_ARRAY(interests, struct call_interest, 2 * CALLS_PER_TABLE);
 BPF_RINGBUF_OUTPUT(ring, RING_PAGES);
+
+/* Ports that a replica listens on: a connection to one of them was not made by the replica. */
+struct listening_key {
+	u32 slot;
+	u32 port;
+};
+BPF_TABLE("lru_hash", struct listening_key, u8, listening, MAX_LISTENING);
 
 /*
  * What was stored, and in which window. A pointer alone would not do as a key: the kernel reuses a freed dentry for the
@@ -67,10 +76,16 @@ struct walk {
  */
 struct scratch {
 	struct record head;
-	char payload[PATH_BYTES + 8];
+	union {
+		char payload[PATH_BYTES + 8];
+		struct endpoint internet;
+		struct unix_endpoint local;
+		struct credentials credentials;
+		struct privileged_call call;
+	};
 	struct walk walk;
 };
-enum scratch_use { SCRATCH_CALL, SCRATCH_EXEC, SCRATCH_CGROUP, SCRATCH_USES };
+enum scratch_use { SCRATCH_CALL, SCRATCH_EXEC, SCRATCH_CGROUP, SCRATCH_URING, SCRATCH_USES };
 BPF_PERCPU_ARRAY(scratches, struct scratch, SCRATCH_USES);
 
 /* Where the probe stands: the replica, the open window, and where to put a record together. */
@@ -90,7 +105,7 @@ struct scene {
 
 #if CURRENT_TASK_BTF >= 0
 /* The verifier knows the type of the current task, and lets plain loads follow its pointers (kernel 5.11). */
-#define CURRENT_TASK() ((struct task_struct *)bpf_get_current_task_btf())
+#define CURRENT_TASK()		((struct task_struct *)bpf_get_current_task_btf())
 #define FOLLOW(pointer, member) ((pointer)->member)
 #else
 #define CURRENT_TASK() ((struct task_struct *)bpf_get_current_task())
@@ -126,6 +141,21 @@ static __attribute__((always_inline)) struct replica_count *count_of(struct scen
 	u32 element = element_of(scene);
 
 	return counts.lookup(&element);
+}
+
+/* Set a bit of the replica's call set, and count the calls that set it. */
+static __attribute__((always_inline)) void set_bit(struct scene *scene, u32 bit, u32 calls_made)
+{
+	u32 element = element_of(scene);
+	struct call_set *set = calls.lookup(&element);
+	u32 word = bit >> 6;
+
+	OPAQUE(word);
+	if (!set || word >= CALL_WORDS)
+		return;
+	set->events += calls_made;
+	if (!(set->bits[word] & 1ull << (bit & 63)))
+		set->bits[word] |= 1ull << (bit & 63);
 }
 
 /*

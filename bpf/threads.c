@@ -7,53 +7,8 @@
  * again, at which the process is seen as well. So the test that every system call makes is one comparison.
  */
 
-/* The stamp at which entries are up to date; never 0, which is the stamp of an empty entry. */
-static __attribute__((always_inline)) u32 stamp_of(u32 window, struct control *now)
-{
-	u32 stamp = (window + now->changes + now->moves) & STAMP_MASK;
-
-	return stamp ? stamp : 1;
-}
-
-static __attribute__((always_inline)) u32 *entry_of(u32 tid)
-{
-	u32 index = tid >> 1;
-	struct thread_pair *pair = threads.lookup(&index);
-
-	if (!pair)
-		return NULL;
-	return &pair->of[tid & 1];
-}
-
-/* Look at this thread again at its next system call. */
-static __attribute__((always_inline)) void forget(u32 tid)
-{
-	u32 *entry = entry_of(tid);
-
-	if (entry)
-		*entry = 0;
-}
-
 /*
- * The id of a task's cgroup in the hierarchy that is watched. On cgroup v1 and hybrid machines that is a controller's
- * hierarchy, since bpf_get_current_cgroup_id() knows the unified one only.
- */
-static __attribute__((always_inline)) u64 cgroup_id_of(struct task_struct *task)
-{
-	struct css_set *set = FOLLOW(task, cgroups);
-#if HIERARCHY_SUBSYS >= 0
-	struct cgroup_subsys_state *state = FOLLOW(set, subsys[HIERARCHY_SUBSYS]);
-	struct cgroup *cgroup = FOLLOW(state, cgroup);
-#else
-	struct cgroup *cgroup = FOLLOW(set, dfl_cgrp);
-#endif
-	struct kernfs_node *node = FOLLOW(cgroup, kn);
-
-	return FOLLOW(node, id);
-}
-
-/*
- * Look up the replica of the current thread, and see its process. The stamp is written only once both records are stored:
+ * Look up the replica of the current thread, and see its process. The stamp is written only once its records are stored:
  * until then each system call of the thread tries again.
  */
 static __attribute__((always_inline)) u32 admit(u32 *entry, struct control *now, u32 scratch_use)
@@ -76,8 +31,26 @@ static __attribute__((always_inline)) u32 admit(u32 *entry, struct control *now,
 		return 0;
 	done = see_process(&scene, task);
 	done &= see_cwd(&scene, task);
+	done &= see_credentials(&scene, task);
 	*entry = (done ? stamp : 0) << SLOT_BITS | scene.slot;
 	return scene.slot;
+}
+
+/* Find out where the current thread stands; false if nobody watches it. */
+static __attribute__((always_inline)) bool enter_scene(struct scene *scene, u32 scratch_use)
+{
+	u32 zero = 0;
+	u32 *entry = entry_of(bpf_get_current_pid_tgid());
+	struct control *now = control.lookup(&zero);
+
+	if (!entry || !now)
+		return false;
+	scene->window = now->window;
+	scene->slot = *entry & SLOT_MASK;
+	if (*entry >> SLOT_BITS != stamp_of(scene->window, now))
+		scene->slot = admit(entry, now, scratch_use);
+	scene->scratch = scratch_of(scratch_use);
+	return scene->slot && scene->scratch;
 }
 
 int on_exec(struct bpf_raw_tracepoint_args *ctx)

@@ -13,7 +13,7 @@ class Aspect(StrEnum):
     """
     One family of behaviour, set-valued; its members are features (strings).
 
-    The order is that of ReplicaWatcher (NDSS 2024), in which its distance sums up the aspects.
+    The first ten are those of ReplicaWatcher (NDSS 2024), in its order; the others are Kinwatch's own.
     """
 
     SYSCALLS = "syscalls"
@@ -36,6 +36,12 @@ class Aspect(StrEnum):
     """The arguments alone, without argv[0], joined by a space."""
     EXECUTABLES = "executables"
     """argv[0] of each process that ran."""
+    ENDPOINTS = "endpoints"
+    """What was connected to and listened on: `connect tcp 5432 private`, `listen tcp 8080`, `connect unix /run/x`."""
+    URING_OPERATIONS = "uring_operations"
+    """io_uring operations, which are no system calls: `openat`, `read`, `connect` …"""
+    PRIVILEGES = "privileges"
+    """As whom processes ran, and what changes what they may do: `uid 0`, `unshare newuser`, `mprotect exec`."""
 
 
 TEN_ASPECTS: tuple[Aspect, ...] = (

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from kinwatch.aspects import Aspect
-from kinwatch.snapshot import Coverage, Replica, Snapshot, Window, Workload
+from kinwatch.snapshot import Coverage, Origin, Replica, Snapshot, Window, Workload
 
 REPLICA_KEYS = ("namespace", "pod", "pod_uid", "container", "container_id", "cgroup")
 WORKLOAD_KEYS = ("kind", "name", "revision")
@@ -52,6 +52,10 @@ def encode(snapshot: Snapshot) -> str:
             "replica": replica_fields(snapshot.replica),
             "workload": workload_fields(snapshot.workload),
             "aspects": {aspect.value: sorted(features) for aspect, features in snapshot.aspects.items()},
+            "origins": [
+                {"command": origin.command, "parent": origin.parent, "outside": origin.outside}
+                for origin in sorted(snapshot.origins)
+            ],
             "coverage": {
                 "observed_s": round(coverage.observed_s, 3),
                 "events": coverage.events,
@@ -82,6 +86,19 @@ def decode(line: str) -> Snapshot:
         workload=Workload(**_optional_texts(_field(record, "workload", dict), WORKLOAD_KEYS)),
         aspects=_aspects(_field(record, "aspects", dict)),
         coverage=_coverage(_field(record, "coverage", dict)),
+        origins=_origins(_of_type(record.get("origins", []), list, "origins")),
+    )
+
+
+def _origins(entries: list[Any]) -> frozenset[Origin]:
+    records = [_of_type(entry, dict, "origins") for entry in entries]
+    return frozenset(
+        Origin(
+            command=_field(record, "command", str),
+            parent=_field(record, "parent", str),
+            outside=_field(record, "outside", bool),
+        )
+        for record in records
     )
 
 

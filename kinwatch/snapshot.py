@@ -90,6 +90,18 @@ class Coverage:
     """Whether the replica's workload is known."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Origin:
+    """Where a process of a replica came from."""
+
+    command: str
+    """`comm` and the arguments, as in the aspect commands."""
+    parent: str
+    """`comm` of the process that started it, or that it was left to."""
+    outside: bool
+    """Whether that process is not of the replica: the container's runtime, a kubelet's exec probe, `kubectl exec`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What one replica did in one window: a set of features per aspect, values raw, and its coverage."""
@@ -100,6 +112,8 @@ class Snapshot:
     workload: Workload
     aspects: Mapping[Aspect, Features]
     coverage: Coverage
+    origins: frozenset[Origin] = frozenset()
+    """Of the processes that ran; empty where it is not known."""
 
     def features(self, aspect: Aspect) -> Features:
         """The set of an aspect; a missing one is empty."""

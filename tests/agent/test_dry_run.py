@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.capture import Capture
+from agent.drain import Reading
 from agent.dry_run import DryRun
 from agent.identify import Globs
 from agent.probe import SlotWindow
@@ -77,9 +78,8 @@ class Stage:
         self.source = FakeSource()
         self.roster = Roster(Globs(["/demo/*"], cohort="shop"), self.source)
         self.roster.found(11, "/demo/a", 0)
-        self.capture = Capture(
-            self.source, self.roster, table=SyscallTable.of("x86_64"), command_line=lambda _: None, node="n1"
-        )
+        reading = Reading(table=SyscallTable.of("x86_64"), command_line=lambda _: None)
+        self.capture = Capture(self.source, self.roster, reading=reading, node="n1")
 
     def close(self, *, opened_s: float = 0, now_s: float = 30) -> list[Snapshot]:
         return self.capture.close(Window(start=START, seconds=30), opened_s=opened_s, now_s=now_s)

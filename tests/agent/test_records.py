@@ -9,17 +9,21 @@ import platform
 import re
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent import layouts, program, records
+from agent import program, records
 from agent.btf import Btf, Member
+from agent.cgroups import Hierarchy
 from agent.program import Build
 from agent.records import C_STRUCTS, Flag, Kind, NodeCount, Trait
+from agent.syscalls import SyscallTable
 
 pytestmark = pytest.mark.filterwarnings("ignore:not a bytes object:DeprecationWarning")  # BCC's own, from within
 
+UNIFIED = Hierarchy(name="unified", number=0, mount=Path("/sys/fs/cgroup"))
 SYS_BPF = {"x86_64": 321, "aarch64": 280}
 BPF_OBJ_GET_INFO_BY_FD, BPF_BTF_GET_FD_BY_ID = 15, 19
 BTF_ID_AT = 128
@@ -28,6 +32,9 @@ BTF_ID_AT = 128
 CONSTANTS = {
     "MAX_REPLICAS": records.MAX_REPLICAS,
     "CALLS_PER_TABLE": records.CALLS_PER_TABLE,
+    "URING_OPCODES": records.URING_OPCODES,
+    "UNIX_NAME_BYTES": records.UNIX_NAME_BYTES,
+    "TAKE_POINTED": records.TAKE_POINTED,
     "CALL_WORDS": records.CALL_WORDS,
     "FEATURE_KINDS": records.FEATURE_KINDS,
     "NODE_COUNTS": records.NODE_COUNTS,
@@ -36,7 +43,18 @@ CONSTANTS = {
     **{f"NODE_{count.name}": count.value for count in NodeCount},
     **{f"TRAIT_{name}": value for name, value in vars(Trait).items() if name.isupper()},
 }
-NOT_SHARED = {"PATH_BYTES", "PATH_DEPTH", "NAME_BYTES", "ARGUMENT_BYTES", "MAX_FILES", "MAX_CWDS", "MAX_PROCESSES"}
+NOT_SHARED = {
+    "PATH_BYTES",
+    "PATH_DEPTH",
+    "NAME_BYTES",
+    "ARGUMENT_BYTES",
+    "MAX_FILES",
+    "MAX_CWDS",
+    "MAX_PROCESSES",
+    "MAX_ENDPOINTS",
+    "MAX_PRIVILEGES",
+    "MAX_LISTENING",
+}
 """Bounds of bpf/records.h that user space has no use for."""
 HEADER = (program.BPF_FOLDER / "records.h").read_text()
 
@@ -47,7 +65,7 @@ def _bpf() -> Iterator[Any]:
     os.environ["BCC_KERNEL_SOURCE"] = str(program.BPF_FOLDER)
     from bcc import BPF  # noqa: PLC0415 - the distribution's package may be missing where kernel tests are skipped
 
-    build = Build(layouts=layouts.render(Btf.read()), hierarchy_id=0, pid_max=32768, hash_key=1)
+    build = Build.of(Btf.read(), UNIFIED, SyscallTable.of(platform.machine()), pid_max=32768)
     scales = "".join(f"BPF_ARRAY(scale_{name}, u8, ({name}) + 1);\n" for name in CONSTANTS)
     bpf = BPF(text=program.source(build) + scales, cflags=program.compiler_options(build))
     yield bpf

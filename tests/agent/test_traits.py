@@ -6,7 +6,7 @@ import mmap
 
 import pytest
 
-from agent.program import BPF_FOLDER, HOOKS, PARTS, Build, compiler_options, source
+from agent.program import BPF_FOLDER, PARTS, Build, Uring, compiler_options, hooks, source
 from agent.records import CALLS_PER_TABLE, Trait
 from agent.syscalls import SyscallTable
 from agent.traits import FIRST, OTHERS, RESCAN, trait_of, traits_of
@@ -73,7 +73,13 @@ def test_no_trait_is_of_a_call_that_nobody_has() -> None:
 
 
 BUILD = Build(
-    layouts="#pragma once\nstruct x { int y; };\n", hierarchy_id=8, subsys="PIDS_CGRP_ID", pid_max=32768, hash_key=0xABC
+    layouts="#pragma once\nstruct x { int y; };\n",
+    hierarchy_id=8,
+    subsys="PIDS_CGRP_ID",
+    pid_max=32768,
+    uring=Uring(tracepoint="io_uring_submit_sqe", request=-1, opcode=2),
+    calls={"sendto": 44},
+    hash_key=0xABC,
 )
 
 
@@ -83,7 +89,7 @@ def test_program_is_one_text_that_holds_every_file_and_every_hook() -> None:
     assert "struct x { int y; };" in text
     assert "#pragma once" not in text
     assert set(PARTS) == {path.name for path in BPF_FOLDER.glob("*.[ch]")}
-    for function in HOOKS.values():
+    for function in hooks(BUILD).values():
         assert f"int {function}(" in text
 
 
@@ -91,6 +97,9 @@ def test_compiler_is_told_what_differs_by_node() -> None:
     assert compiler_options(BUILD) == [
         "-DHIERARCHY_ID=8",
         "-DHIERARCHY_SUBSYS=PIDS_CGRP_ID",
+        "-DCALL_SENDTO=44",
+        "-DURING_REQUEST_ARGUMENT=-1",
+        "-DURING_OPCODE_ARGUMENT=2",
         "-DTHREAD_PAIRS=16385",
         "-DHASH_KEY=0xabcull",
         f"-DPAGE_SIZE={mmap.PAGESIZE}",

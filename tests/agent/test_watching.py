@@ -7,7 +7,6 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,12 +14,14 @@ import pytest
 from ground import NEVER_S, PATIENCE_S, Cgroup, Ground, outside
 
 from agent import main
+from agent.btf import Btf
 from agent.capture import Capture
+from agent.drain import Reading
 from agent.probe import Probe
+from agent.program import Build
 from agent.roster import Roster
 from agent.settings import Settings
 from agent.syscalls import SyscallTable
-from agent.traits import traits_of
 from demo.containers import Containers
 from kinwatch.aspects import Aspect
 from kinwatch.snapshot import Snapshot, Window
@@ -313,12 +314,22 @@ def _cramped(ground: Ground) -> Iterator[Cramped]:
     selection = main.selection_of(settings)
     hierarchy = main.hierarchy_of(settings, selection)
     table = SyscallTable.of(platform.machine())
-    build = replace(main.build_of(settings, hierarchy), ring_bytes=mmap.PAGESIZE)
-    with Probe.load(build, traits=traits_of(table), membarrier_number=table.numbers["membarrier"]) as probe:
+    build = Build.of(
+        Btf.read(),
+        hierarchy,
+        table,
+        pid_max=int(Path("/proc/sys/kernel/pid_max").read_text()),
+        ring_bytes=mmap.PAGESIZE,
+    )
+    with Probe.load(build, table=table) as probe:
         roster = Roster(selection, probe)
         for cgroup_id, path in hierarchy.cgroups():
             roster.found(cgroup_id, path, 0)
-        yield Cramped(cgroup, probe, Capture(probe, roster, table=table, command_line=lambda _: None, node="test"))
+        yield Cramped(
+            cgroup,
+            probe,
+            Capture(probe, roster, reading=Reading(table=table, command_line=lambda _: None), node="test"),
+        )
     cgroup.remove()
 
 

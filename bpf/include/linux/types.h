@@ -36,7 +36,7 @@ typedef __u16 __sum16;
 typedef __u32 __wsum;
 
 typedef _Bool bool;
-#define true 1
+#define true  1
 #define false 0
 
 typedef unsigned long uintptr_t;

@@ -4,5 +4,5 @@
  * read from its BTF (agent/layouts.py).
  */
 #pragma once
-#define LINUX_VERSION_CODE 0
+#define LINUX_VERSION_CODE	0
 #define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + (c))
