@@ -109,9 +109,10 @@ struct scene {
 #define FOLLOW(pointer, member) ((pointer)->member)
 #else
 #define CURRENT_TASK() ((struct task_struct *)bpf_get_current_task())
+/* The comma takes `const` from the type: a constant would stay the 0 that the compiler was told first. */
 #define FOLLOW(pointer, member)                                                                                        \
 	({                                                                                                             \
-		typeof((pointer)->member) value_ = 0;                                                                  \
+		typeof(((void)0, (pointer)->member)) value_ = 0;                                                       \
 		bpf_probe_read_kernel(&value_, sizeof(value_), &(pointer)->member);                                    \
 		value_;                                                                                                \
 	})
