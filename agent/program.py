@@ -36,6 +36,7 @@ PARTS: Final = (
     "threads.c",
     "calls.c",
     "uring.c",
+    "tcp.c",
     "cgroups.c",
 )
 """The files of bpf/ in the order in which they build on each other."""
@@ -47,6 +48,7 @@ HOOKS: Final[dict[str, str]] = {
     "task_rename": "on_rename",
     "sched_process_exit": "on_exit",
     "sched_process_exec": "on_exec",
+    "inet_sock_set_state": "on_sock_state",
     "sys_enter": "on_sys_enter",
 }
 """Raw tracepoint → program, in the order in which they are attached: what keeps the books first, what counts last."""

@@ -55,8 +55,8 @@ OTHERS: Final[Mapping[str, int]] = {
 _NOT_FIRST: Final = frozenset({"symlinkat"})
 """Its first argument is a text."""
 
-RESCAN: Final = CHANGE_CREDENTIALS | {"chdir", "chroot", "fchdir", "pivot_root", "setns", "unshare"}
-"""Calls after which the working directory or the credentials may be others."""
+RESCAN: Final = CHANGE_CREDENTIALS | set("bind chdir chroot connect fchdir listen pivot_root setns unshare".split())
+"""Calls after which the working directory, the credentials or the ends of a socket may be others."""
 
 _NO_ARGUMENT: Final = 0
 

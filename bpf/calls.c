@@ -26,6 +26,33 @@ static __attribute__((always_inline)) void see_descriptors(struct scene *scene, 
 	}
 }
 
+/* See again what the thread's last call changed. */
+static __attribute__((always_inline)) void revisit(struct scene *scene, struct task_struct *task)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	u32 *descriptor = revisits.lookup(&tid);
+
+	if (!descriptor)
+		return;
+	scene->scratch = scratch_of(SCRATCH_CALL);
+	if (scene->scratch)
+		see_descriptor(scene, FOLLOW(task, files), *descriptor);
+	revisits.delete(&tid);
+}
+
+/* Look at the thread again at its next call, and at the descriptor that this one was given. */
+static __attribute__((always_inline)) void rescan_later(u32 *entry, struct pt_regs *regs, u32 trait, bool compat)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	u32 descriptor;
+
+	*entry &= SLOT_MASK;
+	if (!(trait & TRAIT_FIRST_FD))
+		return;
+	descriptor = argument(regs, (trait & TRAIT_FIRST_FD) - 1, compat);
+	revisits.update(&tid, &descriptor);
+}
+
 int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
 	u32 zero = 0;
@@ -45,11 +72,14 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	scene.window = now->window;
 	scene.slot = *entry & SLOT_MASK;
-	if (*entry >> SLOT_BITS != stamp_of(scene.window, now))
+	task = CURRENT_TASK();
+	if (*entry >> SLOT_BITS != stamp_of(scene.window, now)) {
 		scene.slot = admit(entry, now, SCRATCH_CALL);
+		if (scene.slot)
+			revisit(&scene, task);
+	}
 	if (!scene.slot)
 		return 0;
-	task = CURRENT_TASK();
 	compat = IS_COMPAT(task);
 	index = index_of(ctx->args[1], compat);
 	set_bit(&scene, index, 1);
@@ -61,7 +91,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	if (!trait)
 		return 0;
 	if (trait & TRAIT_RESCAN)
-		*entry = 0;
+		rescan_later(entry, regs, trait, compat);
 	scene.scratch = scratch_of(SCRATCH_CALL);
 	if (!scene.scratch)
 		return 0;

@@ -3,11 +3,11 @@
  * Endpoints: what a replica connects to and listens on.
  *
  * Hooks: none of their own. Both ends of a socket are read from the socket itself, at the first use of its descriptor in a
- * window and whenever they changed since (files.c): so sockets that were open before the agent are seen as well, and what
+ * window, whenever they changed since (files.c), and at the call that follows bind, connect or listen (calls.c): so sockets that were open before the agent are seen as well, and what
  * is seen can't be forged. The address of a datagram that is sent without connecting is the one thing that stands only in
  * the caller's memory; it is read at sys_enter of sendto, sendmsg and sendmmsg (the first message).
  *
- * Not seen: a TCP connection that fails and whose descriptor is not used again, not even closed; raw destinations.
+ * A TCP connection that is refused is seen as it is tried (tcp.c). Not seen: where raw sockets send to.
  */
 
 #define AF_UNIX		  1

@@ -43,6 +43,9 @@
 /* Ports that somebody listens on, all replicas together; beyond, the one used longest ago is forgotten. */
 #define MAX_LISTENING 16384
 
+/* Threads that have just bound, connected or listened, and made no call since; beyond, the oldest is not looked at again. */
+#define MAX_REVISITS 4096
+
 /* Features that are remembered as stored, of all replicas together; when full, the one used longest ago is sent again. */
 #define MAX_SEEN 131072
 

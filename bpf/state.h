@@ -13,6 +13,7 @@
  * | free_slots | MAX_REPLICAS          | empty: a new cgroup is not watched; NODE_SLOTS_LOST                  |
  * | seen       | MAX_SEEN, LRU         | the record of the feature used longest ago is sent again             |
  * | listening  | MAX_LISTENING, LRU    | a connection accepted at the forgotten port reads as made by the replica |
+ * | revisits   | MAX_REVISITS, LRU     | the socket is seen at its next use instead of its thread's next call |
  * | ring       | RING_PAGES            | the record is not stored, counted as lost, tried at its next use     |
  */
 
@@ -46,6 +47,9 @@ struct listening_key {
 	u32 port;
 };
 BPF_TABLE("lru_hash", struct listening_key, u8, listening, MAX_LISTENING);
+
+/* The descriptor that a thread's last call changed: seen again at its next call, when the change has been made. */
+BPF_TABLE("lru_hash", u32, u32, revisits, MAX_REVISITS);
 
 /*
  * What was stored, and in which window. A pointer alone would not do as a key: the kernel reuses a freed dentry for the
@@ -85,7 +89,7 @@ struct scratch {
 	};
 	struct walk walk;
 };
-enum scratch_use { SCRATCH_CALL, SCRATCH_EXEC, SCRATCH_CGROUP, SCRATCH_URING, SCRATCH_USES };
+enum scratch_use { SCRATCH_CALL, SCRATCH_EXEC, SCRATCH_CGROUP, SCRATCH_URING, SCRATCH_TCP, SCRATCH_USES };
 BPF_PERCPU_ARRAY(scratches, struct scratch, SCRATCH_USES);
 
 /* Where the probe stands: the replica, the open window, and where to put a record together. */

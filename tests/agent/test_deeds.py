@@ -9,61 +9,15 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ground import WORKER_ARGV, Ground, Seen
+from deeds import does
+from ground import WORKER_ARGV, Seen
 
 from kinwatch.aspects import Aspect
 
 pytestmark = pytest.mark.kernel
-
-Test = Callable[..., None]
-DEEDS: dict[str, str] = {}
-FOLDER = "/kinwatch-deeds"
-"""Where a deed finds a folder of its own: a tmpfs is mounted below the module's temporary folder."""
-
-
-def does(program: str) -> Callable[[Test], Test]:
-    """Say which program a test's cgroup runs; it finds its own empty folder in `folder`, as current one too."""
-
-    def mark(test: Test) -> Test:
-        DEEDS[test.__name__] = program
-        return test
-
-    return mark
-
-
-@pytest.fixture(name="home", scope="module")
-def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder below which each deed has one of its own."""
-    return tmp_path_factory.mktemp("deeds")
-
-
-@pytest.fixture(name="everything", scope="module")
-def _everything(ground: Ground, home: Path) -> dict[str, Seen]:
-    with ground.watch() as agent:
-        for name, program in DEEDS.items():
-            (home / name).mkdir()
-            cgroup = ground.cgroup(name)
-            cgroup.run(program, folder=str(home / name))
-            cgroup.remove()
-    return {name: agent.seen(name) for name in DEEDS}
-
-
-@pytest.fixture(name="seen")
-def _seen(everything: dict[str, Seen], request: pytest.FixtureRequest) -> Iterator[Seen]:
-    """What was seen of the test's deed; nothing of it was lost or cut."""
-    seen = everything[request.function.__name__]
-    yield seen
-    assert seen.shortfall == {}
-
-
-@pytest.fixture(name="folder")
-def _folder(home: Path, request: pytest.FixtureRequest) -> str:
-    return str(home / request.function.__name__)
-
 
 # --- Files ----------------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ NOT_SHARED = {
     "MAX_ENDPOINTS",
     "MAX_PRIVILEGES",
     "MAX_LISTENING",
+    "MAX_REVISITS",
 }
 """Bounds of bpf/records.h that user space has no use for."""
 HEADER = (program.BPF_FOLDER / "records.h").read_text()
