@@ -55,7 +55,7 @@ class Capture:
         self._gathered: defaultdict[int, defaultdict[int, Gathered]] = defaultdict(lambda: defaultdict(Gathered))
         self._node_counts = dict(source.node_counts())
         self.missed_cgroups = False
-        """Whether cgroups were made of which no record could be stored: the tree is to be looked through again."""
+        """Whether there are cgroups that were not heard of, or had no slot: the tree is to be looked through again."""
 
     def take_in(self, records: Iterable[Record]) -> None:
         """Records as they came."""
@@ -117,7 +117,9 @@ class Capture:
         counts = dict(self._source.node_counts())
         new = {which: counts[which] - self._node_counts.get(which, 0) for which in counts}
         self._node_counts = counts
-        self.missed_cgroups = new[NodeCount.CGROUPS_LOST] > 0
+        self.missed_cgroups = any(
+            [new[NodeCount.CGROUPS_LOST], new[NodeCount.SLOTS_LOST], self._roster.unwatched],
+        )
         return {
             "replicas": new[NodeCount.SLOTS_LOST] + self._roster.unwatched,
             "threads": new[NodeCount.THREADS_LOST],

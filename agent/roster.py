@@ -59,8 +59,7 @@ class Roster:
         self._by_cgroup: dict[int, Watched] = {}
         self._gone: list[Watched] = []
         self._idle_slots: list[int] = []
-        self.unwatched = 0
-        """Containers that should be watched, and for which no slot was free."""
+        self._without_slot: set[str] = set()
 
     def __iter__(self) -> Iterator[Watched]:
         """Every container that was watched in the open window, those that went included."""
@@ -68,6 +67,11 @@ class Roster:
 
     def __len__(self) -> int:
         return len(self._by_root)
+
+    @property
+    def unwatched(self) -> int:
+        """Containers that were found in the open window, should be watched, and for which no slot was free."""
+        return len(self._without_slot)
 
     def of_slot(self, slot: int) -> Watched | None:
         """Whose slot this is."""
@@ -80,7 +84,7 @@ class Roster:
             return
         watched = self._by_root.get(subject.root) or self._enlisted(subject, self._slots.free_slot(), at_s)
         if watched is None:
-            self.unwatched += 1
+            self._without_slot.add(subject.root)
             return
         self._join(watched, cgroup_id)
 
@@ -131,6 +135,7 @@ class Roster:
         for slot in self._idle_slots:
             self._slots.recycle(slot)
         self._gone, self._idle_slots = [], []
+        self._without_slot.clear()
 
     def _enlisted(self, subject: Subject, slot: int | None, at_s: float) -> Watched | None:
         if slot is None:

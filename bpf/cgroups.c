@@ -77,11 +77,10 @@ int on_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 	id = id_of(cgroup);
-	slots.update(&id, &given);
 	begin_record(scratch, RECORD_CGROUP_MADE);
 	if (!given.provisional)
 		scratch->head.flags = FLAG_INHERITED;
-	if (send_cgroup(scratch, id, given.slot, (const char *)ctx->args[1]))
+	if (slots.update(&id, &given) == 0 && send_cgroup(scratch, id, given.slot, (const char *)ctx->args[1]))
 		return 0;
 	/* User space can't hear of it: take it back, so that it is found like a cgroup that was there before the agent. */
 	count_node(NODE_CGROUPS_LOST);

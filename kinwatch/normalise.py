@@ -107,7 +107,9 @@ def without_hexadecimal(cwd: str) -> str:
 
 Rewrite = Callable[[str], str]
 
-NAMES_ONLY = frozenset({Aspect.SYSCALLS, Aspect.SYSCALL_CATEGORIES, Aspect.FILE_OPERATIONS})
+NAMES_ONLY = frozenset(
+    {Aspect.SYSCALLS, Aspect.SYSCALL_CATEGORIES, Aspect.FILE_OPERATIONS, Aspect.URING_OPERATIONS, Aspect.PRIVILEGES}
+)
 """Aspects whose values are names from a fixed list: nothing in them varies between healthy replicas."""
 
 PROGRAMS = frozenset({Aspect.PROCESSES, Aspect.EXECUTABLES})
@@ -126,7 +128,8 @@ SITE_LOCAL = tuple(
 
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\w)")
 _IPV6 = re.compile(r"(?<![\w:])[fF][cdCD][0-9A-Fa-f]{2}:[0-9A-Fa-f:]{2,35}(?![\w:])")
-_PORT = re.compile(r"(?<=[\w\]>]):(\d{5})(?!\d)")
+_PORT = re.compile(r"(?<=[\w\]>])(:)(\d{5})(?!\d)")
+_ENDPOINT_PORT = re.compile(r"^((?:connect|listen) \w{1,20} )(\d{5})(?!\d)")
 
 # Containers choose these values: every repetition in these patterns has a bound, or a start that it can't share, so
 # that no value takes more than linear time.
@@ -203,7 +206,7 @@ def _rewrites_of(aspect: Aspect) -> Iterator[Rewrite]:
     yield partial(_replace_each, _NUMBERS_OF_PROCESSES)
     yield partial(_replace_each, _IDENTIFIERS)
     yield _without_site_addresses
-    yield partial(_PORT.sub, _ephemeral_port)
+    yield partial((_ENDPOINT_PORT if aspect is Aspect.ENDPOINTS else _PORT).sub, _ephemeral_port)
     if aspect not in PROGRAMS:
         yield partial(_replace_each, _TEMPORARY)
     if aspect is Aspect.FILENAMES:
@@ -255,7 +258,7 @@ def _site_address(match: re.Match[str]) -> str:
 
 
 def _ephemeral_port(match: re.Match[str]) -> str:
-    return ":<port>" if int(match.group(1)) in EPHEMERAL_PORTS else match.group()
+    return f"{match.group(1)}<port>" if int(match.group(2)) in EPHEMERAL_PORTS else match.group()
 
 
 def _without_trailing_slash(path: str) -> str:

@@ -84,17 +84,15 @@ def test_every_kind_is_in_the_corpus_and_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "replaced"),
+    ("name", "kinds"),
     [
-        ("/srv/git/https:__joe:x@h", "/srv/git/https:__joe:x@h"),
-        ("/tmp/https://joe:hunter2@git.example/a", "/tmp/https://joe:\u2039password:b5dd4a46\u203a@git.example/a"),
-        ("upload?token=7Kd93kfLw0aQ&n=1", "upload?token=\u2039token:4a6e0d4b\u203a&n=1"),
-        ("/run/secrets/db_password", "/run/secrets/db_password"),
+        ("/tmp/https://joe:hunter2@git.example/a", {"hunter2": "password"}),
+        ("upload?token=7Kd93kfLw0aQ&n=1", {"7Kd93kfLw0aQ": "token"}),
+        ("/var/cache/AKIA" + "IOSFODNN7EXAMPLE.json", {"AKIA" + "IOSFODNN7EXAMPLE": "aws-key"}),
     ],
 )
-def test_name_of_a_file_loses_the_token_in_it(name: str, replaced: str) -> None:
-    without_hex = re.compile(r":[0-9a-f]{8}\u203a")
-    assert without_hex.sub("", REDACTOR.text(name)) == without_hex.sub("", replaced)
+def test_name_of_a_file_loses_the_secret_in_it(name: str, kinds: dict[str, str]) -> None:
+    assert [REDACTOR.text(name)] == expected([name], kinds)
 
 
 # --- what a replacement says ----------------------------------------------------------------------------------------
@@ -293,7 +291,7 @@ def hostile() -> Iterator[str]:
         yield (beginning * ARGUMENT_BYTES)[:ARGUMENT_BYTES]
 
 
-@pytest.mark.parametrize("text", hostile(), ids=lambda text: repr(text[:16]))
+@pytest.mark.parametrize("text", [*hostile()], ids=lambda text: repr(text[:16]))
 def test_hostile_argument_comes_to_an_end(text: str) -> None:
     """Backtracking without bound would take longer than the time limit of any test, by far."""
     once = REDACTOR.arguments(["sh", "-c", text])
@@ -312,13 +310,13 @@ NAMED = {
 
 
 def repeats(parsed: Any, *, within: bool = False) -> Iterator[tuple[str, Any, bool]]:
-    """Each repetition of a parsed pattern: its name, what it repeats, whether it stands in a boundless one that can give back."""
+    """Each repetition of a pattern: its name, what it repeats, whether it stands in a boundless one that gives back."""
     for name, value in parsed:
-        inner = within
+        inner = within and str(name) != "ATOMIC_GROUP"
         if str(name).endswith("_REPEAT"):
             _, most, body = value
             yield str(name), body, within
-            inner = within or (str(name) != "POSSESSIVE_REPEAT" and str(most) == "MAXREPEAT")
+            inner = inner or (str(name) != "POSSESSIVE_REPEAT" and str(most) == "MAXREPEAT")
         for child in children(value):
             yield from repeats(child, within=inner)
 

@@ -245,3 +245,19 @@ class Node(RuleBasedStateMachine):
 
 
 TestNode = Node.TestCase
+
+
+def test_container_without_a_slot_is_counted_once_until_it_has_one(roster: Roster, slots: FakeSlots) -> None:
+    """Each window anew: it is looked for again, and is watched as soon as another one goes."""
+    roster.found(1, "/demo/a", 0)
+    while slots.free_slot() is not None:
+        pass
+    for _ in range(3):
+        roster.found(2, "/demo/b", 1)
+    assert roster.unwatched == 1
+    roster.removed(1, at_s=2)
+    roster.after_close()
+    assert roster.unwatched == 0
+    roster.found(2, "/demo/b", 3)
+    assert roster.unwatched == 0
+    assert {watched.subject.root for watched in roster} == {"/demo/b"}
