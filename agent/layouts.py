@@ -130,7 +130,7 @@ WANTED: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType({
         field("u16 sk_type"),
     ),
     "unix_sock": (field("struct unix_address *addr"), field("struct sock *peer")),
-    "unix_address": (field("int len"),),
+    "unix_address": (field("int len"), field("char name[]")),  # a hash stands between the two before 5.16
     "io_kiocb": (field("u8 opcode", optional=True),),
     "css_set": (
         field("struct cgroup *dfl_cgrp"),

@@ -37,8 +37,8 @@ static __attribute__((always_inline)) u16 write_unix_name(char *into, struct uni
 	if (!address)
 		return 0;
 	KERNEL_READ(bytes, &address->len);
-	/* The struct sockaddr_un follows the length. */
-	bpf_probe_read_kernel(into, UNIX_NAME_BYTES, (char *)(address + 1) + sizeof(u16));
+	/* A struct sockaddr_un: its family comes first. */
+	bpf_probe_read_kernel(into, UNIX_NAME_BYTES, address->name + sizeof(u16));
 	return bytes > (int)sizeof(u16) ? bytes - sizeof(u16) : 0;
 }
 
