@@ -12,7 +12,7 @@ C_FILES = $(wildcard bpf/*.c bpf/*.h bpf/include/*.h bpf/include/*/*.h)
 
 .PHONY: help
 help: ## show this list
-	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: packages $(STAMP) ## install what is missing: distribution packages, and .venv with agent and aggregator
@@ -55,6 +55,42 @@ format: install ## put Python and C into shape
 .PHONY: lock
 lock: packages ## pin anew what pyproject.toml asks for, for Python 3.11 and later
 	new=$$(mktemp) && .ci/lock >"$$new" && cat "$$new" >requirements.lock && rm "$$new"
+
+# Each prints its figures beside their bars, and ends with 1 if one is not met (bench/README.md).
+BENCH = $(BIN)/python -m bench.$(@:bench-%=%) $(if $(JSON),--json $(JSON)) $(if $(filter-out 0,$(RECORD)),--record)
+BENCH_STAMP := .venv/.bench-installed
+
+$(BENCH_STAMP): bench/requirements.lock | $(STAMP)
+	.ci/quietly $(BIN)/python -m pip install --require-hashes --requirement bench/requirements.lock
+	touch $@
+
+.PHONY: bench-capture
+bench-capture: RECORD := 1
+bench-capture: JSON := .venv/bench-capture.json
+bench-capture: install $(BENCH_STAMP) ## measure what watching costs a system call, ours beside others' (4 minutes)
+	rm -f $(JSON)
+	code=0; $(BENCH) || code=$$?; \
+	if [ -e $(JSON) ]; then $(BIN)/python -m bench.plot $(JSON) docs/performance/capture.svg; fi; exit $$code
+
+.PHONY: bench-load
+bench-load: install ## measure CPU and memory of the agent on a busy node (MINUTES=10)
+	$(BENCH) $(if $(MINUTES),--minutes $(MINUTES))
+
+.PHONY: bench-complete
+bench-complete: install ## see whether anything is missing, under load (RUNS=20)
+	$(BENCH) $(if $(RUNS),--runs $(RUNS))
+
+.PHONY: bench-churn
+bench-churn: install ## see whether anything leaks as containers come and go (MINUTES=5)
+	$(BENCH) $(if $(MINUTES),--minutes $(MINUTES))
+
+.PHONY: bench-flood
+bench-flood: install ## see what a million file names do to the agent and to other containers (1 minute)
+	$(BENCH)
+
+.PHONY: bench-lock
+bench-lock: packages ## pin anew what the plot of bench-capture needs
+	new=$$(mktemp) && bench/lock >"$$new" && cat "$$new" >bench/requirements.lock && rm "$$new"
 
 .PHONY: clean
 clean: ## remove .venv and everything else that was made here
