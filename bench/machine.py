@@ -6,6 +6,7 @@ Flow: **machine** -> report. A figure without it means nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -30,6 +31,7 @@ def described() -> dict[str, str]:
         "LLVM": _llvm(),
         "Python": platform.python_version(),
         "load average before": f"{load_average():.2f}",
+        "other probes on sys_enter": str(_other_probes()),
     }
 
 
@@ -39,8 +41,18 @@ def load_average() -> float:
 
 
 def busy(machine: Mapping[str, str]) -> bool:
-    """Whether others were at work when the machine was described."""
-    return float(machine["load average before"]) > BUSY_LOAD_PER_CPU * (os.cpu_count() or 1)
+    """Whether others were at work, or watching, when the machine was described."""
+    loaded = float(machine["load average before"]) > BUSY_LOAD_PER_CPU * (os.cpu_count() or 1)
+    return loaded or machine["other probes on sys_enter"] != "0"
+
+
+def _other_probes() -> int:
+    """How many raw tracepoints others hold on sys_enter: with one, nothing is bare (fdinfo of a BPF link, proc(5))."""
+    found = 0
+    for info in Path("/proc").glob("[0-9]*/fdinfo/*"):
+        with contextlib.suppress(OSError):
+            found += bool(re.search(r"^tp_name:\s*sys_enter$", info.read_text(), re.MULTILINE))
+    return found
 
 
 def _cpu_model() -> str:
