@@ -114,7 +114,7 @@ WANTED: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType({
         field("const void *f_op"),
         field("void *private_data"),
     ),
-    "files_struct": (field("struct fdtable *fdt"),),
+    "files_struct": (field("int count"), field("struct fdtable *fdt")),
     "fdtable": (field("unsigned int max_fds"), field("struct file **fd")),
     "socket": (field("struct sock *sk"),),
     "sock_common": (

@@ -215,16 +215,25 @@ def _tell_of_calls(bpf: Any, table: SyscallTable) -> None:
 
 
 def _attach(bpf: Any, hooks: Mapping[str, str]) -> None:
+    """Load all programs, tell those that jump to each other where the others are, and attach them."""
+    jumps = bpf["programs"]
+    for index, name in enumerate(program.JUMPS):
+        jumps[ctypes.c_int(index)] = ctypes.c_int(_loaded(bpf, name).fd)
     for tracepoint, name in hooks.items():
-        try:
-            bpf.attach_raw_tracepoint(tp=tracepoint.encode(), fn_name=name.encode())
-        except Exception as error:  # BCC raises nothing finer
-            raise NodeError(
-                f"loading {name} for the raw tracepoint {tracepoint}: {error}",
-                remedy="if it says «Operation not permitted»: run as root or grant CAP_BPF, CAP_PERFMON and "
-                "CAP_SYS_RESOURCE; if lockdown is `confidentiality` (/sys/kernel/security/lockdown), the kernel allows "
-                "no probe to read its memory; else report the verifier's words above with the output of `uname -r`",
-            ) from error
+        _loaded(bpf, name)
+        bpf.attach_raw_tracepoint(tp=tracepoint.encode(), fn_name=name.encode())
+
+
+def _loaded(bpf: Any, name: str) -> Any:
+    try:
+        return bpf.load_func(name.encode(), bpf.RAW_TRACEPOINT)
+    except Exception as error:  # BCC raises nothing finer
+        raise NodeError(
+            f"loading {name} into the kernel: {error}",
+            remedy="if it says «Operation not permitted»: run as root or grant CAP_BPF, CAP_PERFMON and "
+            "CAP_SYS_RESOURCE; if lockdown is `confidentiality` (/sys/kernel/security/lockdown), the kernel allows "
+            "no probe to read its memory; else report the verifier's words above with the output of `uname -r`",
+        ) from error
 
 
 def _bits(words: Any) -> frozenset[int]:

@@ -53,6 +53,9 @@ HOOKS: Final[dict[str, str]] = {
 }
 """Raw tracepoint → program, in the order in which they are attached: what keeps the books first, what counts last."""
 
+JUMPS: Final = ("on_sys_enter", "on_admit", "on_more")
+"""Programs that jump to each other, in the order of `enum program` in bpf/state.h."""
+
 RING_BYTES: Final = 4 << 20
 """4 MiB hold some 30,000 new files at once."""
 
@@ -150,7 +153,7 @@ def compiler_options(build: Build) -> list[str]:
         *(f"-DCALL_{name.upper()}={number}" for name, number in build.calls.items()),
         f"-DURING_REQUEST_ARGUMENT={build.uring.request if build.uring else -1}",
         f"-DURING_OPCODE_ARGUMENT={build.uring.opcode if build.uring else -1}",
-        f"-DTHREAD_PAIRS={build.pid_max // 2 + 1}",
+        f"-DTHREADS={build.pid_max + 1}",
         f"-DHASH_KEY={build.hash_key:#x}ull",
         f"-DPAGE_SIZE={mmap.PAGESIZE}",
         f"-DRING_PAGES={build.ring_bytes // mmap.PAGESIZE}",

@@ -64,6 +64,8 @@ class Trait:
     SECOND_FD: Final = 56
     RESCAN: Final = 64
     PRIVILEGED: Final = 128
+    CLOSES: Final = 256
+    ADDRESSED: Final = 512
 
 
 class RecordHead(ctypes.Structure):
@@ -181,7 +183,7 @@ class Control(ctypes.Structure):
 class CallTraits(ctypes.Structure):
     """`struct call_traits`."""
 
-    _fields_ = (("of", ctypes.c_uint8 * (2 * CALLS_PER_TABLE)),)
+    _fields_ = (("of", ctypes.c_uint16 * (2 * CALLS_PER_TABLE)),)
 
 
 class CgroupSlot(ctypes.Structure):

@@ -61,13 +61,26 @@ RESCAN: Final = CHANGE_CREDENTIALS | set("bind chdir chroot connect fchdir liste
 _NO_ARGUMENT: Final = 0
 
 
+CLOSES: Final = frozenset({"close", "close_range"})
+"""Calls after which a descriptor may lead to another file. dup2 and dup3 replace the one that they are given second."""
+
+
+ADDRESSED: Final = frozenset({"sendto", "sendmsg", "sendmmsg"})
+"""Calls that may carry the address of a datagram."""
+
+
 def trait_of(name: str) -> int:
     """The trait of one call: 1 + the index of the first descriptor, the same of a second one, and RESCAN."""
     places = [0] if name in FIRST - _NOT_FIRST else []
     places += [OTHERS[name]] if name in OTHERS else []
     first, second = ([place + 1 for place in places] + [_NO_ARGUMENT, _NO_ARGUMENT])[:2]
-    rescan = Trait.RESCAN if name in RESCAN else 0
-    return first | second << 3 | rescan | (Trait.PRIVILEGED if name in PRIVILEGED_CALLS else 0)
+    flags = (
+        (Trait.RESCAN, RESCAN),
+        (Trait.PRIVILEGED, PRIVILEGED_CALLS),
+        (Trait.CLOSES, CLOSES),
+        (Trait.ADDRESSED, ADDRESSED),
+    )
+    return first | second << 3 | sum(flag for flag, names in flags if name in names)
 
 
 def traits_of(table: SyscallTable) -> dict[int, int]:

@@ -57,7 +57,7 @@ static __attribute__((always_inline)) bool see_unix(struct scene *scene, struct 
 	if (!ends->own_bytes && !ends->peer_bytes)
 		return true;
 	key.word[0] = AF_UNIX;
-	key.word[1] = hash_of(scene->scratch->payload, sizeof(*ends));
+	key.word[1] = hash_of(scene->scratch->payload, sizeof(*ends), sizeof(*ends));
 	if (was_stored(scene, &key) || !has_room(scene, RECORD_ENDPOINT, MAX_ENDPOINTS))
 		return true;
 	begin_record(scene->scratch, RECORD_ENDPOINT);

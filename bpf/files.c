@@ -49,7 +49,7 @@ static __attribute__((always_inline)) bool store_pseudo(struct scene *scene, str
 	*(u64 *)(scratch->payload + bytes) = 0;
 	KERNEL_READ(kind.word[0], &file->f_op);
 	kind.word[1] = family;
-	kind.word[2] = hash_of(scratch->payload, bytes);
+	kind.word[2] = hash_of(scratch->payload, bytes, NAME_BYTES);
 	if (was_stored(scene, &kind))
 		return true;
 	scratch->head.family = family;
@@ -61,7 +61,7 @@ static __attribute__((always_inline)) bool store_pseudo(struct scene *scene, str
  * A file that no path leads to. A socket changes while it is open: so what it is connected to is part of its key, and
  * both ends are looked at again when that changes.
  */
-static __attribute__((always_inline)) void see_pseudo(struct scene *scene, struct seen_key *key, struct file *file,
+static __attribute__((always_inline)) bool see_pseudo(struct scene *scene, struct seen_key *key, struct file *file,
 						      struct dentry *dentry)
 {
 	struct sock_common ends = {};
@@ -76,40 +76,45 @@ static __attribute__((always_inline)) void see_pseudo(struct scene *scene, struc
 		key->word[1] = (u64)ends.skc_daddr << 32 | (u64)ends.skc_dport << 16 | ends.skc_num;
 		key->word[2] = (u64)ends.skc_family << 8 | ends.skc_state;
 	}
-	if (was_stored(scene, key) || !has_room(scene, RECORD_FILE, MAX_FILES))
-		return;
+	if (was_stored(scene, key))
+		return true;
+	if (!has_room(scene, RECORD_FILE, MAX_FILES))
+		return false;
 	begin_record(scene->scratch, RECORD_FILE);
 	describe_inode(&scene->scratch->head, dentry->d_inode);
 	if (!store_pseudo(scene, file, ends.skc_family, dentry->d_name_name))
-		return;
+		return false;
 	if (sock && !see_socket(scene, sock, &ends))
-		return;
+		return false;
 	seen.update(key, &scene->window);
+	return true;
 }
 
-static __attribute__((always_inline)) void see_file(struct scene *scene, struct file *file)
+/* True if the file is stored, false if it has to be tried again. */
+static __attribute__((always_inline)) bool see_file(struct scene *scene, struct file *file)
 {
 	struct seen_key key = {.slot = scene->slot, .kind = RECORD_FILE};
 	struct dentry dentry;
 	struct path path;
 
 	if (KERNEL_READ(path, &file->f_path) || KERNEL_READ(dentry, path.dentry))
-		return;
+		return false;
 	if (is_pseudo(path.mnt, path.dentry, dentry.d_parent)) {
 		key.word[0] = (u64)path.dentry;
 		KERNEL_READ(key.word[3], &dentry.d_inode->i_ino);
-		see_pseudo(scene, &key, file, &dentry);
-		return;
+		return see_pseudo(scene, &key, file, &dentry);
 	}
 	identify(&key, &path, &dentry);
-	if (was_stored(scene, &key) || !has_room(scene, RECORD_FILE, MAX_FILES))
-		return;
+	if (was_stored(scene, &key))
+		return true;
+	if (!has_room(scene, RECORD_FILE, MAX_FILES))
+		return false;
 	begin_record(scene->scratch, RECORD_FILE);
 	describe_inode(&scene->scratch->head, dentry.d_inode);
-	store(scene, &key, write_path(scene->scratch, path.mnt, path.dentry));
+	return store(scene, &key, write_path(scene->scratch, path.mnt, path.dentry));
 }
 
-static __attribute__((always_inline)) void see_descriptor(struct scene *scene, struct files_struct *files,
+static __attribute__((always_inline)) bool see_descriptor(struct scene *scene, struct files_struct *files,
 							  u32 descriptor)
 {
 	struct file *file = NULL;
@@ -118,8 +123,7 @@ static __attribute__((always_inline)) void see_descriptor(struct scene *scene, s
 
 	/* -1, AT_FDCWD and the like are above any table. */
 	if (descriptor >= FOLLOW(table, max_fds))
-		return;
+		return false;
 	KERNEL_READ(file, descriptors + descriptor);
-	if (file)
-		see_file(scene, file);
+	return file && see_file(scene, file);
 }

@@ -63,7 +63,7 @@ static __attribute__((always_inline)) void see_privileged_call(struct scene *sce
 	for (i = 0; i < 5; i++)
 		if (interest->take & 1 << i)
 			call->arguments[i] = i == interest->tested ? tested : argument(regs, i, compat);
-	key.word[0] = hash_of(scene->scratch->payload, sizeof(*call));
+	key.word[0] = hash_of(scene->scratch->payload, sizeof(*call), sizeof(*call));
 	if (was_stored(scene, &key) || !has_room(scene, RECORD_PRIVILEGED_CALL, MAX_PRIVILEGES))
 		return;
 	begin_record(scene->scratch, RECORD_PRIVILEGED_CALL);

@@ -46,7 +46,7 @@ static __attribute__((always_inline)) bool see_process(struct scene *scene, stru
 		head->flags |= FLAG_OUTSIDE;
 	/* Kept in the record: each way out of the hash's loop would tell the verifier another bound of a variable. */
 	head->payload_bytes = write_arguments(scene->scratch, task);
-	key.word[0] = hash_of(scene->scratch->payload, head->payload_bytes);
+	key.word[0] = hash_of(scene->scratch->payload, head->payload_bytes, ARGUMENT_BYTES);
 	__builtin_memcpy(&key.word[1], head->comm, sizeof(head->comm));
 	if (head->flags & FLAG_UNREADABLE)
 		key.word[3] = head->tgid;

@@ -171,6 +171,8 @@ struct control {
 #define TRAIT_SECOND_FD	 56 /* the same for a second one, shifted by 3 */
 #define TRAIT_RESCAN	 64 /* cwd or credentials may differ afterwards */
 #define TRAIT_PRIVILEGED 128
+#define TRAIT_ADDRESSED	 512 /* the call may carry the address of a datagram */
+#define TRAIT_CLOSES	 256 /* the descriptor may be another file afterwards */
 
 /* Which arguments of a privileged call matter, and when; written once by user space. */
 #define TAKE_POINTED 128 /* the first argument points at the flags that are meant */
@@ -185,7 +187,7 @@ struct call_interest {
 };
 
 struct call_traits {
-	u8 of[2 * CALLS_PER_TABLE];
+	u16 of[2 * CALLS_PER_TABLE];
 };
 
 /* The replica of a cgroup. Provisional: user space has not yet said whether it is to be watched. */

@@ -11,23 +11,18 @@ static __attribute__((always_inline)) u32 stamp_of(u32 window, struct control *n
 	return stamp ? stamp : 1;
 }
 
-static __attribute__((always_inline)) u32 *entry_of(u32 tid)
+static __attribute__((always_inline)) struct thread *thread_of(u32 tid)
 {
-	u32 index = tid >> 1;
-	struct thread_pair *pair = threads.lookup(&index);
-
-	if (!pair)
-		return NULL;
-	return &pair->of[tid & 1];
+	return threads.lookup(&tid);
 }
 
 /* Look at this thread again at its next system call. */
 static __attribute__((always_inline)) void forget(u32 tid)
 {
-	u32 *entry = entry_of(tid);
+	struct thread *thread = thread_of(tid);
 
-	if (entry)
-		*entry = 0;
+	if (thread)
+		thread->entry = 0;
 }
 
 /*

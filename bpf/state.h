@@ -6,7 +6,7 @@
  *
  * | map        | size                  | when full                                                            |
  * |------------|-----------------------|----------------------------------------------------------------------|
- * | threads    | pid_max, 4 B each     | if pid_max was raised meanwhile: not watched; NODE_THREADS_LOST      |
+ * | threads    | pid_max, 8 B each     | if pid_max was raised meanwhile: not watched; NODE_THREADS_LOST      |
  * | calls      | 2 MAX_REPLICAS, a CPU | cannot be                                                            |
  * | counts     | 2 MAX_REPLICAS        | cannot be                                                            |
  * | slots      | 8 MAX_REPLICAS        | a new cgroup waits for user space to look; NODE_CGROUPS_LOST         |
@@ -22,14 +22,13 @@ BPF_ARRAY(traits, struct call_traits, 1);
 BPF_ARRAY(node_counts, u64, NODE_COUNTS);
 
 /*
- * Slot of each thread, by thread id, with the stamp at which it was looked up: 12 bits of slot, 20 of stamp. An array,
- * since an array look-up is inlined by the kernel and a hash look-up isn't. Two to an element, since array elements are
- * rounded up to 8 bytes.
+ * Of each thread, by thread id. An array, since an array look-up is inlined by the kernel and a hash look-up isn't.
  */
-struct thread_pair {
-	u32 of[2];
+struct thread {
+	u32 entry; /* its slot, 12 bits, and the stamp at which that was looked up, 20 bits */
+	u32 memo;  /* 1 + the descriptor that its last call was given and that need not be looked at again; 0: none */
 };
-BPF_ARRAY(threads, struct thread_pair, THREAD_PAIRS);
+BPF_ARRAY(threads, struct thread, THREADS);
 #define SLOT_BITS  12
 #define SLOT_MASK  ((1 << SLOT_BITS) - 1)
 #define STAMP_MASK ((1 << (32 - SLOT_BITS)) - 1)
@@ -88,9 +87,18 @@ struct scratch {
 		struct privileged_call call;
 	};
 	struct walk walk;
+	u32 records_wait; /* the thread of the call that is being seen was looked up, and its records found no room */
+	u32 zero;
 };
 enum scratch_use { SCRATCH_CALL, SCRATCH_EXEC, SCRATCH_CGROUP, SCRATCH_URING, SCRATCH_TCP, SCRATCH_USES };
 BPF_PERCPU_ARRAY(scratches, struct scratch, SCRATCH_USES);
+
+/*
+ * What few system calls come to is in programs of their own, which are jumped to: with all in one, the verifier would
+ * follow every way through the one part into every way through the next.
+ */
+enum program { PROGRAM_ENTER, PROGRAM_ADMIT, PROGRAM_MORE, PROGRAMS };
+BPF_PROG_ARRAY(programs, PROGRAMS);
 
 /* Where the probe stands: the replica, the open window, and where to put a record together. */
 struct scene {
@@ -164,17 +172,17 @@ static __attribute__((always_inline)) void set_bit(struct scene *scene, u32 bit,
 }
 
 /*
- * A keyed hash of a payload, which is followed by 8 zero bytes; the key is drawn anew at each start of the agent, so that
- * nobody can choose two argument lists that collide.
+ * A keyed hash of a payload of at most `most` bytes, a constant, which is followed by 8 zero bytes; the key is drawn anew at
+ * each start of the agent, so that nobody can choose two argument lists that collide.
  */
-static __attribute__((always_inline)) u64 hash_of(const char *payload, u32 bytes)
+static __attribute__((always_inline)) u64 hash_of(const char *payload, u32 bytes, u32 most)
 {
 	u64 hash = HASH_KEY ^ bytes;
 	u32 at;
 
 	OPAQUE(bytes);
 #pragma clang loop unroll(disable)
-	for (at = 0; at < ARGUMENT_BYTES; at += sizeof(u64)) {
+	for (at = 0; at < most; at += sizeof(u64)) {
 		if (at >= bytes)
 			break;
 		hash = (hash ^ *(const u64 *)(payload + at)) * 0x9e3779b97f4a7c15ull;

@@ -11,7 +11,7 @@
  * Look up the replica of the current thread, and see its process. The stamp is written only once its records are stored:
  * until then each system call of the thread tries again.
  */
-static __attribute__((always_inline)) u32 admit(u32 *entry, struct control *now, u32 scratch_use)
+static __attribute__((always_inline)) u32 admit(struct thread *thread, struct control *now, u32 scratch_use)
 {
 	u32 window = now->window;
 	u32 stamp = stamp_of(window, now);
@@ -21,8 +21,9 @@ static __attribute__((always_inline)) u32 admit(u32 *entry, struct control *now,
 	struct scene scene = {.window = window};
 	bool done;
 
+	thread->memo = 0;
 	if (!found) {
-		*entry = stamp << SLOT_BITS;
+		thread->entry = stamp << SLOT_BITS;
 		return 0;
 	}
 	scene.slot = found->slot & SLOT_MASK;
@@ -32,7 +33,7 @@ static __attribute__((always_inline)) u32 admit(u32 *entry, struct control *now,
 	done = see_process(&scene, task);
 	done &= see_cwd(&scene, task);
 	done &= see_credentials(&scene, task);
-	*entry = (done ? stamp : 0) << SLOT_BITS | scene.slot;
+	thread->entry = (done ? stamp : 0) << SLOT_BITS | scene.slot;
 	return scene.slot;
 }
 
@@ -40,15 +41,15 @@ static __attribute__((always_inline)) u32 admit(u32 *entry, struct control *now,
 static __attribute__((always_inline)) bool enter_scene(struct scene *scene, u32 scratch_use)
 {
 	u32 zero = 0;
-	u32 *entry = entry_of(bpf_get_current_pid_tgid());
+	struct thread *thread = thread_of(bpf_get_current_pid_tgid());
 	struct control *now = control.lookup(&zero);
 
-	if (!entry || !now)
+	if (!thread || !now)
 		return false;
 	scene->window = now->window;
-	scene->slot = *entry & SLOT_MASK;
-	if (*entry >> SLOT_BITS != stamp_of(scene->window, now))
-		scene->slot = admit(entry, now, scratch_use);
+	scene->slot = thread->entry & SLOT_MASK;
+	if (thread->entry >> SLOT_BITS != stamp_of(scene->window, now))
+		scene->slot = admit(thread, now, scratch_use);
 	scene->scratch = scratch_of(scratch_use);
 	return scene->slot && scene->scratch;
 }
@@ -57,14 +58,14 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	u32 zero = 0;
 	u32 tid = bpf_get_current_pid_tgid();
-	u32 *entry = entry_of(tid);
+	struct thread *thread = thread_of(tid);
 	struct control *now = control.lookup(&zero);
 
 	/* A thread that executes takes over the id of its group's leader (fs/exec.c, de_thread). */
 	if ((u32)ctx->args[1] != tid)
 		forget(ctx->args[1]);
-	if (entry && now)
-		admit(entry, now, SCRATCH_EXEC);
+	if (thread && now)
+		admit(thread, now, SCRATCH_EXEC);
 	return 0;
 }
 
