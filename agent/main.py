@@ -24,7 +24,7 @@ from agent import preflight
 from agent.btf import Btf
 from agent.capture import Capture
 from agent.cgroups import Hierarchy, choose, hierarchies
-from agent.drain import Reading
+from agent.drain import Reading, ShowAll
 from agent.dry_run import DryRun
 from agent.endpoints import Surroundings
 from agent.identify import Globs, Pods, Selection
@@ -33,6 +33,7 @@ from agent.memory import give_back
 from agent.networks import Networks, named_network
 from agent.probe import Probe
 from agent.program import Build
+from agent.redact import Redactor, key_from
 from agent.roster import Roster
 from agent.settings import BTF, RUN_DIR, WINDOW_MAX_S, WINDOW_MIN_S, Settings
 from agent.show import Lines, Show, Tables
@@ -119,6 +120,7 @@ def reading_of(settings: Settings, btf: Btf, table: SyscallTable) -> Reading:
         table=table,
         command_line=command_line_of,
         around=Surroundings(networks=Networks(settings.networks), first_ephemeral_port=first_ephemeral_port),
+        redact=ShowAll() if settings.show_secrets else Redactor(key_from(settings.secrets_key)),
         uring_names={value: name.removeprefix("IORING_OP_").lower() for name, value in opcodes.items()},
     )
 
@@ -182,6 +184,14 @@ def _text(path: str) -> str:
 )
 @click.option("--node", default=platform.node, metavar="NAME", help="Name of this node [default: its host name]")
 @click.option(
+    "--secrets-key",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The installation's key, by which equal secrets are replaced by equal marks on all nodes; made up for this "
+    "run if not given.",
+)
+@click.option("--show-secrets", is_flag=True, help="Leave secrets in command lines and names as they are.")
+@click.option(
     "--btf",
     type=click.Path(path_type=Path),
     default=BTF,
@@ -205,6 +215,8 @@ def agent(  # noqa: D103 - the text is in help=
     form: str | None,
     networks: Sequence[str],
     node: str,
+    secrets_key: Path | None,
+    show_secrets: bool,
     btf: Path,
     run_dir: Path,
 ) -> Job:
@@ -227,6 +239,8 @@ def agent(  # noqa: D103 - the text is in help=
         as_json=form == "json" or (form is None and not sys.stdout.isatty()),
         networks=tuple(map(named_network, networks)),
         node=node,
+        secrets_key=secrets_key,
+        show_secrets=show_secrets,
         btf=btf,
         run_dir=run_dir,
     )

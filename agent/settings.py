@@ -44,6 +44,12 @@ class Settings:
     node: str = platform.node()
     """The node's name in snapshots; the host's by default, as the kubelet does."""
 
+    secrets_key: Path | None = None
+    """File of the installation's key, 16 bytes or more, the same on every node; None: one is made up for this run."""
+
+    show_secrets: bool = False
+    """Leave secrets in command lines and names as they are."""
+
     btf: Path = BTF
     """The kernel's type information."""
 

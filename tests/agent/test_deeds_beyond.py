@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -231,6 +232,27 @@ libc.mmap(None, 4096, 5, 0x22, -1, 0)
 def test_memory_that_becomes_executable(seen: Seen) -> None:
     """Not memory that is only written to, only read, or mapped executable and never writable."""
     assert calls(seen) == {"mprotect exec", "mmap write exec"}
+
+
+# --- Secrets --------------------------------------------------------------------------------------------------------
+
+
+@does(
+    """
+for argv in (["/bin/true", "--password=correct-horse"], ["/bin/true", "--password=correct-horse", "again"]):
+    subprocess.run(argv, executable="/bin/true")
+os.close(os.open("/proc/self/comm", os.O_RDONLY))
+"""
+)
+def test_secret_leaves_the_agent_as_a_mark_equal_for_equal_secrets(seen: Seen) -> None:
+    """In commands, in arguments, and where the process came from."""
+    (mark,) = [
+        argument for argument in seen[Aspect.ARGUMENTS] if argument.startswith("--password=") and " " not in argument
+    ]
+    assert re.fullmatch(r"--password=.password:[0-9a-f]{8}.", mark)
+    assert {mark, f"{mark} again"} <= seen[Aspect.ARGUMENTS]
+    assert {f"true {mark}", f"true {mark} again"} <= seen[Aspect.COMMANDS]
+    assert "correct-horse" not in repr([(snapshot.aspects, snapshot.origins) for snapshot in seen.snapshots])
 
 
 # --- io_uring -------------------------------------------------------------------------------------------------------
