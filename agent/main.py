@@ -11,7 +11,7 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -87,8 +87,7 @@ def dry_run(settings: Settings) -> int:
     preflight.check(preflight.this_node(release=platform.release(), btf=settings.btf))
     hierarchy = hierarchy_of(settings, selection)
     table = SyscallTable.of(platform.machine())
-    btf = Btf.read(settings.btf)
-    build = Build.of(btf, hierarchy, table, pid_max=int(_text("/proc/sys/kernel/pid_max")))
+    build, reading = fitted(settings, hierarchy, table)
     with only_agent(settings.run_dir), Probe.load(build, table=table) as probe:
         clock = SystemClock()
         roster = Roster(selection, probe)
@@ -101,7 +100,7 @@ def dry_run(settings: Settings) -> int:
 
         rescan()
         give_back()
-        capture = Capture(probe, roster, reading=reading_of(settings, btf, table), node=settings.node)
+        capture = Capture(probe, roster, reading=reading, node=settings.node)
         loop = DryRun(
             capture, show_of(settings), poll=probe.poll, rescan=rescan, clock=clock, window_s=settings.window_s
         )
@@ -112,16 +111,26 @@ def dry_run(settings: Settings) -> int:
     return 0
 
 
-def reading_of(settings: Settings, btf: Btf, table: SyscallTable) -> Reading:
-    """What records are read with on this node."""
+def fitted(settings: Settings, hierarchy: Hierarchy, table: SyscallTable) -> tuple[Build, Reading]:
+    """
+    What the probe is compiled with on this node, and what its records are read with.
+
+    Both are made of the kernel's types, which take 10 MB and are let go of here.
+    """
+    btf = Btf.read(settings.btf)
+    build = Build.of(btf, hierarchy, table, pid_max=int(_text("/proc/sys/kernel/pid_max")))
+    return build, reading_of(settings, table, uring=btf.enumerators("io_uring_op"))
+
+
+def reading_of(settings: Settings, table: SyscallTable, *, uring: Mapping[str, int]) -> Reading:
+    """What records are read with on this node, whose kernel has these io_uring operations."""
     first_ephemeral_port = int(_text("/proc/sys/net/ipv4/ip_local_port_range").split()[0])
-    opcodes = btf.enumerators("io_uring_op")
     return Reading(
         table=table,
         command_line=command_line_of,
         around=Surroundings(networks=Networks(settings.networks), first_ephemeral_port=first_ephemeral_port),
         redact=ShowAll() if settings.show_secrets else Redactor(key_from(settings.secrets_key)),
-        uring_names={value: name.removeprefix("IORING_OP_").lower() for name, value in opcodes.items()},
+        uring_names={value: name.removeprefix("IORING_OP_").lower() for name, value in uring.items()},
     )
 
 

@@ -105,10 +105,12 @@ int on_more(struct bpf_raw_tracepoint_args *ctx)
 /* Look the thread up, and go on with its call. */
 int on_admit(struct bpf_raw_tracepoint_args *ctx)
 {
+	u32 zero = 0;
 	struct thread *thread = thread_of(bpf_get_current_pid_tgid());
+	struct control *now = control.lookup(&zero);
 	struct scene scene = {};
 
-	if (!thread || !enter_scene(&scene, SCRATCH_CALL))
+	if (!thread || !now || !admit(thread, now, SCRATCH_CALL) || !enter_scene(&scene, SCRATCH_CALL))
 		return 0;
 	revisit(&scene, CURRENT_TASK());
 	scene.scratch->records_wait = thread->entry >> SLOT_BITS == 0;

@@ -42,7 +42,7 @@ static __attribute__((always_inline)) bool see_process(struct scene *scene, stru
 	begin_record(scene->scratch, RECORD_PROCESS);
 	head->parent_tgid = FOLLOW(parent, tgid);
 	KERNEL_READ(head->parent_comm, &parent->comm);
-	if (!is_of_replica(scene, parent))
+	if (slot_of(parent) != scene->slot)
 		head->flags |= FLAG_OUTSIDE;
 	/* Kept in the record: each way out of the hash's loop would tell the verifier another bound of a variable. */
 	head->payload_bytes = write_arguments(scene->scratch, task);

@@ -43,11 +43,11 @@ static __attribute__((always_inline)) u64 cgroup_id_of(struct task_struct *task)
 	return FOLLOW(node, id);
 }
 
-/* Whether a task is of the replica that the scene is about. */
-static __attribute__((always_inline)) bool is_of_replica(struct scene *scene, struct task_struct *task)
+/* The slot of a task, by its cgroup; 0 if nobody watches it. */
+static __attribute__((always_inline)) u32 slot_of(struct task_struct *task)
 {
 	u64 cgroup_id = cgroup_id_of(task);
 	struct cgroup_slot *found = slots.lookup(&cgroup_id);
 
-	return found && (found->slot & SLOT_MASK) == scene->slot;
+	return found ? found->slot & SLOT_MASK : 0;
 }

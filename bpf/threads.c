@@ -16,17 +16,14 @@ static __attribute__((always_inline)) u32 admit(struct thread *thread, struct co
 	u32 window = now->window;
 	u32 stamp = stamp_of(window, now);
 	struct task_struct *task = CURRENT_TASK();
-	u64 cgroup_id = cgroup_id_of(task);
-	struct cgroup_slot *found = slots.lookup(&cgroup_id);
-	struct scene scene = {.window = window};
+	struct scene scene = {.window = window, .slot = slot_of(task)};
 	bool done;
 
 	thread->memo = 0;
-	if (!found) {
+	if (!scene.slot) {
 		thread->entry = stamp << SLOT_BITS;
 		return 0;
 	}
-	scene.slot = found->slot & SLOT_MASK;
 	scene.scratch = scratch_of(scratch_use);
 	if (!scene.scratch)
 		return 0;
@@ -37,7 +34,7 @@ static __attribute__((always_inline)) u32 admit(struct thread *thread, struct co
 	return scene.slot;
 }
 
-/* Find out where the current thread stands; false if nobody watches it. */
+/* Find out where the current thread stands; false if nobody watches it. Its process is seen at its next system call. */
 static __attribute__((always_inline)) bool enter_scene(struct scene *scene, u32 scratch_use)
 {
 	u32 zero = 0;
@@ -49,7 +46,7 @@ static __attribute__((always_inline)) bool enter_scene(struct scene *scene, u32 
 	scene->window = now->window;
 	scene->slot = thread->entry & SLOT_MASK;
 	if (thread->entry >> SLOT_BITS != stamp_of(scene->window, now))
-		scene->slot = admit(thread, now, scratch_use);
+		scene->slot = slot_of(CURRENT_TASK());
 	scene->scratch = scratch_of(scratch_use);
 	return scene->slot && scene->scratch;
 }

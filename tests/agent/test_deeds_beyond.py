@@ -308,6 +308,7 @@ def test_processes_that_came_from_outside_the_container_are_marked(ground: Groun
         container = node.start("visited", ["/bin/sh", "-c", "while :; do /bin/date -u >/dev/null; sleep 0.1; done"])
         with ground.watch("--cgroup", f"{node.prefix}/*") as agent:
             assert container.exec(["/bin/uname", "-a"]).returncode == 0
+            assert container.exec(["/bin/sleep", "1"]).returncode == 0  # for the shell to get round to its own
         seen = agent.seen(f"{node.prefix}/visited")
     origins = {origin for snapshot in seen.snapshots for origin in snapshot.origins}
     assert Origin(command="date -u", parent="sh", outside=False) in origins
