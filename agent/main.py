@@ -38,6 +38,7 @@ from agent.roster import Roster
 from agent.settings import BTF, RUN_DIR, WINDOW_MAX_S, WINDOW_MIN_S, Settings
 from agent.show import Lines, Show, Tables
 from agent.syscalls import SyscallTable
+from agent.uring import names as uring_names
 from kinwatch import logs
 from kinwatch.command_line import Job, run_command
 from kinwatch.errors import InputError
@@ -130,7 +131,7 @@ def reading_of(settings: Settings, table: SyscallTable, *, uring: Mapping[str, i
         command_line=command_line_of,
         around=Surroundings(networks=Networks(settings.networks), first_ephemeral_port=first_ephemeral_port),
         redact=ShowAll() if settings.show_secrets else Redactor(key_from(settings.secrets_key)),
-        uring_names={value: name.removeprefix("IORING_OP_").lower() for name, value in uring.items()},
+        uring_names=uring_names(uring),
     )
 
 

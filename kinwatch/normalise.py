@@ -154,6 +154,8 @@ _NUMBERS_OF_PROCESSES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(/proc/[^/\s]{1,20})/task/\d+"), r"\1/task/<tid>"),
     (re.compile(r"(/proc/[^/\s]{1,20}(?:/task/[^/\s]{1,20})?)/(fd|fdinfo)/\d{2,}"), r"\1/\2/<fd>"),
     (re.compile(r"(hsperfdata_[^/\s]{1,64})/\d+"), r"\1/<pid>"),
+    # Workers of io_uring, which the kernel names by the thread that they work for.
+    (re.compile(r"\b(iou-(?:wrk|sqp)-)\d+"), r"\1<tid>"),
 )
 
 _IDENTIFIERS: tuple[tuple[re.Pattern[str], str], ...] = (
