@@ -42,6 +42,12 @@ _CUT_ASPECTS: Final[Mapping[Kind, tuple[Aspect, ...]]] = {
 }
 """Which aspects hold less than the whole when a record's payload was cut."""
 
+_NAMELESS: Final[Mapping[Flag, str]] = {Flag.MEMFD: "memfd", Flag.DELETED: "deleted"}
+"""Programs that no path leads to."""
+
+_RUNTIMES: Final = ("runc:[", "crun")
+"""Comm of a container's runtime while it prepares the container from within."""
+
 _CALL_BITS: Final = 2 * CALLS_PER_TABLE
 """Bits of a call set from here on are io_uring operations."""
 
@@ -127,11 +133,19 @@ def _process(record: Record, reading: Reading) -> Drained:
     executable, *rest = reading.redact.arguments(argv)
     command = " ".join([comm, *rest])
     features = [(Aspect.PROCESSES, comm), (Aspect.COMMANDS, command), (Aspect.ARGUMENTS, " ".join(rest))]
+    features += [(Aspect.PRIVILEGES, f"execute {what}") for what in _nameless(record, comm)]
     return Drained(
         features=(*features, (Aspect.EXECUTABLES, executable)) if executable else tuple(features),
         truncated=_CUT_ASPECTS[Kind.PROCESS] if record.flags & Flag.CUT else (),
         origins=(Origin(command=command, parent=text(record.parent_comm), outside=bool(record.flags & Flag.OUTSIDE)),),
     )
+
+
+def _nameless(record: Record, comm: str) -> list[str]:
+    """How a process came by a program without a path; the runtime, which copies itself into a memfd, is left out."""
+    if record.flags & Flag.OUTSIDE and comm.startswith(_RUNTIMES):
+        return []
+    return [what for flag, what in _NAMELESS.items() if record.flags & flag]
 
 
 def calls(bits: Iterable[int], reading: Reading) -> Iterator[Feature]:

@@ -87,7 +87,11 @@ WANTED: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType({
         field("u32 egid", "egid.val"),
         field("u64 cap_effective"),  # two 32-bit words before 6.3; the low one first, so the same on these machines
     ),
-    "mm_struct": (field("unsigned long arg_start"), field("unsigned long arg_end")),
+    "mm_struct": (
+        field("unsigned long arg_start"),
+        field("unsigned long arg_end"),
+        field("struct file *exe_file"),
+    ),
     "fs_struct": (field("struct path pwd"),),
     "path": (field("struct vfsmount *mnt"), field("struct dentry *dentry")),
     "vfsmount": (field("struct dentry *mnt_root"),),
@@ -104,6 +108,7 @@ WANTED: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType({
     ),
     "inode": (
         field("u16 i_mode"),
+        field("u32 i_nlink"),
         field("struct super_block *i_sb"),
         field("unsigned long i_ino"),
         field("u32 i_generation"),

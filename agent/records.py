@@ -44,6 +44,8 @@ class Flag(IntFlag):
     PSEUDO = 4
     INHERITED = 8
     OUTSIDE = 16
+    MEMFD = 32
+    DELETED = 64
 
 
 class NodeCount(IntEnum):

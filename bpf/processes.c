@@ -32,6 +32,22 @@ static __attribute__((always_inline)) u32 write_arguments(struct scratch *scratc
 	return bytes;
 }
 
+/* Whether a process runs what no path leads to: a memfd, or a file that was deleted, by then or since. */
+static __attribute__((always_inline)) u32 flags_of_program(struct task_struct *task)
+{
+	struct mm_struct *mm = FOLLOW(task, mm);
+	struct file *program = FOLLOW(mm, exe_file);
+	struct dentry dentry = {};
+	struct path path = {};
+	u32 links = 1;
+
+	if (!program || KERNEL_READ(path, &program->f_path) || KERNEL_READ(dentry, path.dentry))
+		return 0;
+	if (KERNEL_READ(links, &dentry.d_inode->i_nlink) || links)
+		return 0;
+	return is_pseudo(path.mnt, path.dentry, dentry.d_parent) ? FLAG_MEMFD : FLAG_DELETED;
+}
+
 /* True unless the record has to be tried again. */
 static __attribute__((always_inline)) bool see_process(struct scene *scene, struct task_struct *task)
 {
@@ -44,12 +60,12 @@ static __attribute__((always_inline)) bool see_process(struct scene *scene, stru
 	KERNEL_READ(head->parent_comm, &parent->comm);
 	if (slot_of(parent) != scene->slot)
 		head->flags |= FLAG_OUTSIDE;
+	head->flags |= flags_of_program(task);
 	/* Kept in the record: each way out of the hash's loop would tell the verifier another bound of a variable. */
 	head->payload_bytes = write_arguments(scene->scratch, task);
 	key.word[0] = hash_of(scene->scratch->payload, head->payload_bytes, ARGUMENT_BYTES);
 	__builtin_memcpy(&key.word[1], head->comm, sizeof(head->comm));
-	if (head->flags & FLAG_UNREADABLE)
-		key.word[3] = head->tgid;
+	key.word[3] = (u64)head->flags << 32 | (head->flags & FLAG_UNREADABLE ? head->tgid : 0);
 	if (was_stored(scene, &key) || !has_room(scene, RECORD_PROCESS, MAX_PROCESSES))
 		return true;
 	return store(scene, &key, head->payload_bytes);

@@ -67,6 +67,8 @@ enum record_flag {
 	FLAG_PSEUDO = 4,     /* a file without a path: a socket, a pipe, an anonymous inode */
 	FLAG_INHERITED = 8,  /* a cgroup made below one that is watched; it shares its slot */
 	FLAG_OUTSIDE = 16, /* a process whose parent is not of the replica: the runtime, an exec probe, kubectl exec */
+	FLAG_MEMFD = 32,   /* a process whose program is a memfd */
+	FLAG_DELETED = 64, /* a process whose program has no name any more */
 };
 
 enum node_count {

@@ -234,6 +234,24 @@ def test_memory_that_becomes_executable(seen: Seen) -> None:
     assert calls(seen) == {"mprotect exec", "mmap write exec"}
 
 
+@does(
+    """
+import shutil
+shutil.copy("/bin/true", folder + "/here-and-gone")
+copy = os.open(folder + "/here-and-gone", os.O_RDONLY)
+os.unlink(folder + "/here-and-gone")
+subprocess.run(["deleted"], executable=f"/proc/self/fd/{copy}", pass_fds=[copy])
+memfd = os.memfd_create("nowhere")
+os.write(memfd, open("/bin/true", "rb").read())
+subprocess.run(["in-memory"], executable=f"/proc/self/fd/{memfd}", pass_fds=[memfd])
+"""
+)
+def test_program_without_a_path_is_told(seen: Seen) -> None:
+    """A memfd, and a file that was deleted before it was executed."""
+    assert {"execute memfd", "execute deleted"} <= seen[Aspect.PRIVILEGES]
+    assert {"deleted", "in-memory"} <= seen[Aspect.EXECUTABLES]
+
+
 # --- Secrets --------------------------------------------------------------------------------------------------------
 
 

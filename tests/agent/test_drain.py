@@ -10,6 +10,7 @@ from agent.drain import ASPECTS_OF, CommandLine, Feature, Reading, calls, draine
 from agent.records import CALLS_PER_TABLE, Flag, Kind, Record, text
 from agent.syscalls import SyscallTable
 from kinwatch.aspects import Aspect
+from kinwatch.snapshot import Origin
 
 FILE, DIRECTORY, SOCKET, FIFO = 0o100644, 0o040755, 0o140777, 0o010600
 ANON_INODE, PIPEFS = 0x09041934, 0x50495045
@@ -198,3 +199,24 @@ def test_every_aspect_but_the_calls_has_a_kind_of_record() -> None:
     """So a lost or bounded record is said of the aspects that it would have filled."""
     told = {aspect for aspects in ASPECTS_OF.values() for aspect in aspects}
     assert told | {Aspect.SYSCALLS, Aspect.SYSCALL_CATEGORIES} == set(Aspect) - {Aspect.URING_OPERATIONS}
+
+
+@pytest.mark.parametrize(
+    ("comm", "flags", "told"),
+    [
+        (b"x", Flag.MEMFD, {"execute memfd"}),
+        (b"x", Flag.DELETED | Flag.OUTSIDE, {"execute deleted"}),
+        (b"runc:[2:INIT]", Flag.MEMFD | Flag.OUTSIDE, set()),
+        (b"runc:[2:INIT]", Flag.MEMFD, {"execute memfd"}),
+        (b"x", Flag(0), set()),
+    ],
+)
+def test_program_without_a_path_is_told_unless_it_is_the_runtimes(comm: bytes, flags: Flag, told: set[str]) -> None:
+    """Nobody inside a container has a parent outside it."""
+    found = features(record(Kind.PROCESS, b"x\0", comm=comm, flags=flags))
+    assert {value for aspect, value in found if aspect is Aspect.PRIVILEGES} == told
+
+
+def test_process_tells_where_it_came_from() -> None:
+    one = drained(record(Kind.PROCESS, b"id\0-u\0", comm=b"id", parent_comm=b"sh", flags=Flag.OUTSIDE), reading())
+    assert one.origins == (Origin(command="id -u", parent="sh", outside=True),)
