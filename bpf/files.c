@@ -97,7 +97,7 @@ static __attribute__((always_inline)) bool see_file(struct scene *scene, struct 
 	struct dentry dentry;
 	struct path path;
 
-	if (KERNEL_READ(path, &file->f_path) || KERNEL_READ(dentry, path.dentry))
+	if (KERNEL_READ(path, &file->f_path) || READ_DENTRY(dentry, path.dentry))
 		return false;
 	if (is_pseudo(path.mnt, path.dentry, dentry.d_parent)) {
 		key.word[0] = (u64)path.dentry;

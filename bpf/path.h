@@ -29,7 +29,7 @@ static __attribute__((always_inline)) bool climb(struct scratch *scratch)
 		KERNEL_READ(walk->mnt_root, &parent->mnt.mnt_root);
 		return false;
 	}
-	if (KERNEL_READ(dentry, walk->dentry) || dentry.d_parent == walk->dentry)
+	if (READ_DENTRY(dentry, walk->dentry) || dentry.d_parent == walk->dentry)
 		return true;
 	if (at >= PATH_BYTES - NAME_BYTES) {
 		scratch->head.flags |= FLAG_CUT;
@@ -79,7 +79,7 @@ static __attribute__((always_inline)) void identify(struct seen_key *key, struct
 	key->word[2] = (u64)dentry->d_parent;
 	KERNEL_READ(key->word[3], &dentry->d_inode->i_ino);
 	KERNEL_READ(generation, &dentry->d_inode->i_generation);
-	KERNEL_READ(parent, dentry->d_parent);
+	READ_DENTRY(parent, dentry->d_parent);
 	KERNEL_READ(above, &parent.d_parent->d_name_hash_len);
 	key->word[3] ^= (u64)generation << 32;
 	key->word[4] = parent.d_name_hash_len * 31 ^ above;

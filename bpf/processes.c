@@ -41,7 +41,7 @@ static __attribute__((always_inline)) u32 flags_of_program(struct task_struct *t
 	struct path path = {};
 	u32 links = 1;
 
-	if (!program || KERNEL_READ(path, &program->f_path) || KERNEL_READ(dentry, path.dentry))
+	if (!program || KERNEL_READ(path, &program->f_path) || READ_DENTRY(dentry, path.dentry))
 		return 0;
 	if (KERNEL_READ(links, &dentry.d_inode->i_nlink) || links)
 		return 0;
@@ -79,7 +79,7 @@ static __attribute__((always_inline)) bool see_cwd(struct scene *scene, struct t
 	struct dentry dentry;
 	struct path pwd;
 
-	if (KERNEL_READ(pwd, &fs->pwd) || KERNEL_READ(dentry, pwd.dentry))
+	if (KERNEL_READ(pwd, &fs->pwd) || READ_DENTRY(dentry, pwd.dentry))
 		return true;
 	identify(&key, &pwd, &dentry);
 	if (was_stored(scene, &key) || !has_room(scene, RECORD_CWD, MAX_CWDS))

@@ -115,6 +115,12 @@ struct scene {
 
 #define KERNEL_READ(into, from) bpf_probe_read_kernel(&(into), sizeof(into), (const void *)(from))
 
+/* Copy what is wanted of a dentry, and not the padding before it. */
+#define READ_DENTRY(into, from)                                                                                        \
+	bpf_probe_read_kernel((char *)&(into) + offsetof(struct dentry, d_parent),                                     \
+			      sizeof(struct dentry) - offsetof(struct dentry, d_parent),                               \
+			      (const char *)(from) + offsetof(struct dentry, d_parent))
+
 #if CURRENT_TASK_BTF >= 0
 /* The verifier knows the type of the current task, and lets plain loads follow its pointers (kernel 5.11). */
 #define CURRENT_TASK()		((struct task_struct *)bpf_get_current_task_btf())
