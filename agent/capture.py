@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from agent.drain import ASPECTS_OF, Reading, calls, drained
-from agent.probe import SlotWindow
 from agent.records import Flag, Kind, NodeCount, Record, text
 from agent.roster import Roster, Watched
+from agent.values import SlotWindow
 from agent.window import Gathered, closed
 from kinwatch.snapshot import Snapshot, Window
 

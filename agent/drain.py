@@ -18,10 +18,10 @@ from agent.networks import Networks
 from agent.privileges import credentials, privileged_call
 from agent.records import CALLS_PER_TABLE, Flag, Kind, Record, text
 from agent.syscalls import SyscallTable
+from agent.values import Drained, Feature
 from kinwatch.aspects import Aspect
 from kinwatch.snapshot import Origin
 
-Feature = tuple[Aspect, str]
 CommandLine = Callable[[int], bytes | None]
 """Process id → its argument list as /proc/PID/cmdline has it, or None if it can't be read any more."""
 
@@ -84,19 +84,6 @@ class Reading:
     uring_names: Mapping[int, str] = field(default_factory=dict)
     """io_uring opcode → name."""
     redact: Redact = field(default_factory=ShowAll)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drained:
-    """What a record tells."""
-
-    features: tuple[Feature, ...]
-    truncated: tuple[Aspect, ...] = ()
-    """Aspects in which a value was cut short."""
-    lost: tuple[str, ...] = ()
-    """What could not be had."""
-    origins: tuple[Origin, ...] = ()
-    """Where the process came from."""
 
 
 def drained(record: Record, reading: Reading) -> Drained:

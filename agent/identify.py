@@ -9,32 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final, Protocol
+from typing import Final
 
+from agent.values import Subject
 from kinwatch.errors import InputError
 from kinwatch.snapshot import Replica, Workload
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """A container to be watched."""
-
-    root: str
-    """Path of its topmost cgroup."""
-    replica: Replica
-    workload: Workload
-    resolved: bool
-    """Whether its workload is known."""
-
-
-class Selection(Protocol):
-    """Which cgroups are watched, and as what."""
-
-    def subject(self, path: str) -> Subject | None:
-        """The container to which the cgroup at `path` belongs, or None if it is not to be watched."""
-
 
 _UID: Final = r"(?:[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})"
 _POD: Final = re.compile(rf"pod(?P<uid>{_UID})(?:\.slice|$|:)")

@@ -27,14 +27,14 @@ from agent.cgroups import Hierarchy, choose, hierarchies
 from agent.drain import Reading, ShowAll
 from agent.dry_run import DryRun
 from agent.endpoints import Surroundings
-from agent.identify import Globs, Pods, Selection
+from agent.identify import Globs, Pods
 from agent.lock import only_agent
 from agent.memory import give_back
 from agent.networks import Networks, named_network
 from agent.probe import Probe
 from agent.program import Build
 from agent.redact import Redactor, key_from
-from agent.roster import Roster
+from agent.roster import Roster, Selection
 from agent.settings import BTF, RUN_DIR, WINDOW_MAX_S, WINDOW_MIN_S, Settings
 from agent.show import Lines, Show, Tables
 from agent.syscalls import SyscallTable

@@ -12,7 +12,6 @@ import mmap
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
@@ -36,6 +35,7 @@ from agent.records import (
 )
 from agent.syscalls import SyscallTable
 from agent.traits import traits_of
+from agent.values import SlotWindow
 from kinwatch.errors import NodeError
 
 _MEMBARRIER_CMD_GLOBAL: Final = 1
@@ -43,20 +43,6 @@ _MEMBARRIER_CMD_GLOBAL: Final = 1
 _MEMBARRIER_MISSING_WAIT_S: Final = 0.05
 """Where the kernel refuses it (nohz_full): far longer than a program of ours can run."""
 _CALL_SET_WORDS: Final = 1 + CALL_WORDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotWindow:
-    """What a slot gathered in one window besides its records."""
-
-    events: int
-    """System calls made."""
-    calls: frozenset[int]
-    """Bits of the set: system call numbers, 32-bit ones above CALLS_PER_TABLE."""
-    lost: Mapping[Kind, int]
-    """Records that could not be stored for want of room in the ring."""
-    truncated: Mapping[Kind, int]
-    """Uses of features beyond the bound of their kind."""
 
 
 class Probe:

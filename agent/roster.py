@@ -15,7 +15,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agent.identify import Selection, Subject
+from agent.values import Subject
+
+
+class Selection(Protocol):
+    """Which cgroups are watched, and as what."""
+
+    def subject(self, path: str) -> Subject | None:
+        """The container to which the cgroup at `path` belongs, or None if it is not to be watched."""
 
 
 class Slots(Protocol):

@@ -10,8 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from agent.drain import Drained, Feature
-from agent.identify import Subject
+from agent.values import Drained, Feature, Subject
 from kinwatch.aspects import Aspect
 from kinwatch.snapshot import Coverage, Origin, Snapshot, Window
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from agent.drain import ASPECTS_OF, CommandLine, Feature, Reading, calls, drained
+from agent.drain import ASPECTS_OF, CommandLine, Reading, calls, drained
 from agent.records import CALLS_PER_TABLE, Flag, Kind, Record, text
 from agent.syscalls import SyscallTable
+from agent.values import Feature
 from kinwatch.aspects import Aspect
 from kinwatch.snapshot import Origin
 

@@ -14,10 +14,10 @@ from agent.capture import Capture
 from agent.drain import Reading
 from agent.dry_run import DryRun
 from agent.identify import Globs
-from agent.probe import SlotWindow
 from agent.records import Flag, Kind, NodeCount, Record
 from agent.roster import Roster
 from agent.syscalls import SyscallTable
+from agent.values import SlotWindow
 from kinwatch.aspects import Aspect
 from kinwatch.snapshot import Snapshot, Window
 

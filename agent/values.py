@@ -1,0 +1,55 @@
+"""
+What the steps hand each other: they never import one another, and meet here.
+
+Flow: beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.records import Kind
+from kinwatch.aspects import Aspect
+from kinwatch.snapshot import Origin, Replica, Workload
+
+Feature = tuple[Aspect, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotWindow:
+    """What a slot gathered in one window besides its records."""
+
+    events: int
+    """System calls made."""
+    calls: frozenset[int]
+    """Bits of the set: system call numbers, 32-bit ones above CALLS_PER_TABLE."""
+    lost: Mapping[Kind, int]
+    """Records that could not be stored for want of room in the ring."""
+    truncated: Mapping[Kind, int]
+    """Uses of features beyond the bound of their kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """What a record tells."""
+
+    features: tuple[Feature, ...]
+    truncated: tuple[Aspect, ...] = ()
+    """Aspects in which a value was cut short."""
+    lost: tuple[str, ...] = ()
+    """What could not be had."""
+    origins: tuple[Origin, ...] = ()
+    """Where the process came from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A container to be watched."""
+
+    root: str
+    """Path of its topmost cgroup."""
+    replica: Replica
+    workload: Workload
+    resolved: bool
+    """Whether its workload is known."""
