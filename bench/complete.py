@@ -26,7 +26,7 @@ from bench.cgroups import Cgroup, tree
 from bench.compiler import compiled
 from bench.crowd import crowd
 from bench.report import Report
-from bench.truth import CHILDREN, FILES, FORKS, HARMLESS, OWN, Run, differences
+from bench.truth import CHILDREN, FILES, FORKS, HARMLESS, OWN, PORTS, Run, differences
 from bench.watcher import AGENT, INSPECTED, Watcher
 from kinwatch.aspects import Aspect
 from kinwatch.errors import NodeError
@@ -45,6 +45,7 @@ _LOST_BY: Final[Mapping[Aspect, str]] = {
     **dict.fromkeys((Aspect.DIRECTORIES, Aspect.FILENAMES, Aspect.FILE_OPERATIONS), "files"),
     **dict.fromkeys((Aspect.PROCESSES, Aspect.COMMANDS, Aspect.ARGUMENTS, Aspect.EXECUTABLES), "processes"),
     Aspect.CWDS: "cwds",
+    Aspect.ENDPOINTS: "endpoints",
 }
 """Under which word the coverage counts what an aspect lacks; system calls need no record and can't be lost."""
 
@@ -154,7 +155,8 @@ def _report(outcomes: Sequence[Outcome], starved: Sequence[Outcome], described: 
         ],
         machine=described,
         notes=[
-            f"Each run: {FILES} files, {CHILDREN} executions, {FORKS} forks, {len(HARMLESS) + len(OWN)} system calls.",
+            f"Each run: {FILES} files, {CHILDREN} executions, {FORKS} forks, {PORTS} endpoints, "
+            f"{len(HARMLESS) + len(OWN)} system calls.",
             *(f"Run {i}: {one.detail}" for i, one in enumerate(outcomes) if one.detail),
             *(f"Small ring, run {i}: {one.detail}" for i, one in enumerate(starved) if one.detail),
         ],

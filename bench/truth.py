@@ -19,6 +19,9 @@ from kinwatch.snapshot import Features
 FILES: Final = 997
 CHILDREN: Final = 101
 FORKS: Final = 53
+PORTS: Final = 43
+FIRST_PORT: Final = 21000
+"""As in programs/prime.c."""
 HARMLESS: Final = tuple(
     """
     getpid getppid gettid getuid geteuid getgid getegid getpgid getsid getpriority getrusage gettimeofday times
@@ -28,11 +31,11 @@ HARMLESS: Final = tuple(
     munmap mprotect mlock munlock getcpu membarrier get_robust_list io_cancel io_getevents io_destroy mq_unlink shmdt
     semop msgrcv msgsnd add_key request_key futex waitid tgkill getxattr lgetxattr listxattr statfs truncate
     socketpair pipe2 epoll_create1 eventfd2 inotify_init1 timerfd_create memfd_create fanotify_init pidfd_open
-    process_vm_readv kcmp get_mempolicy seccomp pkey_free sched_getattr rt_sigtimedwait clock_nanosleep
+    process_vm_readv get_mempolicy pkey_free sched_getattr rt_sigtimedwait clock_nanosleep
     """.split()
 )
 """Calls that on all architectures ask, or fail, when all their arguments are -1; none is given a descriptor."""
-OWN: Final = frozenset("openat close clone execve wait4 prctl exit_group nanosleep".split())
+OWN: Final = frozenset("openat close clone execve wait4 prctl socket connect exit_group nanosleep".split())
 """What the program calls besides."""
 
 
@@ -50,7 +53,7 @@ class Run:
         """Its argument list without argv[0]."""
         table = SyscallTable.of(platform.machine())
         numbers = ",".join(str(table.numbers[name]) for name in HARMLESS)
-        return (str(self.folder), str(self.pace_us), str(FILES), str(CHILDREN), str(FORKS), numbers)
+        return (str(self.folder), str(self.pace_us), str(FILES), str(CHILDREN), str(FORKS), str(PORTS), numbers)
 
     @property
     def truth(self) -> Mapping[Aspect, Features]:
@@ -63,12 +66,13 @@ class Run:
             Aspect.SYSCALLS: OWN.union(HARMLESS) - (frozenset() if self.pace_us else {"nanosleep"}),
             Aspect.DIRECTORIES: frozenset([str(self.folder)]),
             Aspect.FILENAMES: frozenset(f"prime-{number}" for number in range(FILES)),
-            Aspect.FILE_OPERATIONS: frozenset(["file"]),
+            Aspect.FILE_OPERATIONS: frozenset(["file", "ipv4"]),
             Aspect.PROCESSES: frozenset([comm, *kin]),
             Aspect.COMMANDS: frozenset(commands),
             Aspect.CWDS: frozenset(["/"]),
             Aspect.ARGUMENTS: frozenset([said, *children]),
             Aspect.EXECUTABLES: frozenset([str(self.program)]),
+            Aspect.ENDPOINTS: frozenset(f"connect udp {FIRST_PORT + number} loopback" for number in range(PORTS)),
         }
 
 

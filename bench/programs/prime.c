@@ -2,11 +2,12 @@
 /*
  * Do a known number of distinct things, and make no system call besides.
  *
- * prime FOLDER PACE_US FILES CHILDREN FORKS NUMBER,NUMBER…
+ * prime FOLDER PACE_US FILES CHILDREN FORKS PORTS NUMBER,NUMBER…
  *   waits for a byte on standard input, in which time it is moved into its cgroup; then
  *   opens and closes FOLDER/prime-0 .. (FILES of them),
  *   executes itself with the one argument child-0 .. (CHILDREN),
  *   forks processes that call themselves kin-0 .. (FORKS), and execute nothing,
+ *   connects UDP sockets to the ports 21000 .. (PORTS) of the loopback address,
  *   makes each system call of the list, all arguments -1,
  * and sleeps for PACE_US microseconds between two of them.
  *
@@ -14,11 +15,14 @@
  */
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
+#include <linux/in.h>
 #include <linux/prctl.h>
 #include <linux/time_types.h>
 
-#define SIGCHLD	  17
-#define PATH_SIZE 4096
+#define SIGCHLD	   17
+#define PATH_SIZE  4096
+#define FIRST_PORT 21000
+#define DATAGRAMS  2 /* SOCK_DGRAM */
 
 static long call6(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -156,6 +160,20 @@ static void fork_named(long number)
 	await(child);
 }
 
+static void connect_to(long port)
+{
+	struct sockaddr_in there = {
+		.sin_family = 2,
+		.sin_port = __builtin_bswap16(port),
+		.sin_addr.s_addr = __builtin_bswap32(INADDR_LOOPBACK),
+	};
+	long file = call6(__NR_socket, 2, DATAGRAMS, 0, 0, 0, 0);
+
+	if (file < 0 || call6(__NR_connect, file, (long)&there, sizeof(there), 0, 0, 0))
+		leave(6);
+	call6(__NR_close, file, 0, 0, 0, 0, 0);
+}
+
 static void make_calls(const char *list, long pace_us)
 {
 	while (*list) {
@@ -172,7 +190,7 @@ __attribute__((used)) void entry(long *stack)
 	long pace_us;
 	char byte;
 
-	if (stack[0] < 7)
+	if (stack[0] < 8)
 		leave(0);
 	pace_us = whole(argv[2]);
 	call6(__NR_read, 0, (long)&byte, 1, 0, 0, 0);
@@ -182,6 +200,8 @@ __attribute__((used)) void entry(long *stack)
 		execute(argv[0], i);
 	for (long i = 0; i < whole(argv[5]); i++, rest(pace_us))
 		fork_named(i);
-	make_calls(argv[6], pace_us);
+	for (long i = 0; i < whole(argv[6]); i++, rest(pace_us))
+		connect_to(FIRST_PORT + i);
+	make_calls(argv[7], pace_us);
 	leave(0);
 }
