@@ -155,8 +155,10 @@ def _report(outcomes: Sequence[Outcome], starved: Sequence[Outcome], described: 
         ],
         machine=described,
         notes=[
-            f"Each run: {FILES} files, {CHILDREN} executions, {FORKS} forks, {PORTS} endpoints, "
-            f"{len(HARMLESS) + len(OWN)} system calls.",
+            (
+                f"Each run: {FILES} files, {CHILDREN} executions, {FORKS} forks, {PORTS} endpoints, "
+                f"{len(HARMLESS) + len(OWN)} system calls."
+            ),
             *(f"Run {i}: {one.detail}" for i, one in enumerate(outcomes) if one.detail),
             *(f"Small ring, run {i}: {one.detail}" for i, one in enumerate(starved) if one.detail),
         ],
