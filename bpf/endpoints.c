@@ -14,6 +14,7 @@
 #define AF_INET		  2
 #define AF_INET6	  10
 #define STATE_ESTABLISHED 1
+#define STATE_CLOSE	  7
 #define STATE_LISTEN	  10
 #define SOCK_RAW	  3
 
@@ -106,6 +107,12 @@ static __attribute__((always_inline)) bool see_internet(struct scene *scene, str
 	struct endpoint *ends = &scene->scratch->internet;
 	u16 type = 0;
 
+	/*
+	 * A connection that is over no longer has its own port, so which side made it can't be told. It was seen while it was
+	 * open, or as it was tried.
+	 */
+	if (common->skc_state == STATE_CLOSE && common->skc_dport)
+		return true;
 	if (came_in(scene, common))
 		return true;
 	__builtin_memset(ends, 0, sizeof(*ends));

@@ -35,6 +35,25 @@ def test_tcp_is_seen_from_the_side_that_connects_and_from_the_one_that_listens(s
 
 @does(
     """
+server = socket.create_server(("127.0.0.1", 18070))
+client = socket.create_connection(("127.0.0.1", 18070))
+accepted, _ = server.accept()
+client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+client.close()
+try:
+    accepted.recv(1)
+except ConnectionResetError:
+    pass
+accepted.close()
+"""
+)
+def test_connection_that_is_over_is_not_taken_for_one_that_was_made(seen: Seen) -> None:
+    """Its socket no longer knows the port at which it came in, but still whom it was with."""
+    assert seen[Aspect.ENDPOINTS] == {"listen tcp 18070", "connect tcp 18070 loopback"}
+
+
+@does(
+    """
 server = socket.socket(socket.AF_INET6)
 server.bind(("::1", 18081))
 server.listen()
