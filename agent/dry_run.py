@@ -75,11 +75,12 @@ class DryRun:
         while whole != windows:
             window = self._next(window)
             self._gather(window, opened_s)
+            is_last = self._stopping  # a signal that comes from here on is for the window that is opened by the close
             closing_s = self._clock.monotonic_s()
             self._close(window, opened_s=opened_s, now_s=closing_s)
             opened_s = closing_s
             whole += 1
-            if self._stopping:
+            if is_last:
                 return
 
     def _next(self, closed: Window | None) -> Window:

@@ -275,6 +275,21 @@ def test_stop_before_the_first_window_shows_it_all_the_same(stage: Stage) -> Non
     assert told.starts == ["02:00:00"]
 
 
+def test_stop_while_a_window_is_closed_shows_the_one_that_was_opened_by_it_too(stage: Stage) -> None:
+    """Something may have been done in it already."""
+    clock, told = FakeClock(), Told()
+    loop = loop_of(stage, clock, told)
+    tell = told.tell
+
+    def told_and_stopped(snapshots: Sequence[Snapshot]) -> None:
+        tell(snapshots)
+        loop.stop()
+
+    told.tell = told_and_stopped  # type: ignore[method-assign]
+    loop.run(windows=None)
+    assert told.starts == ["02:00:00", "02:00:10"]
+
+
 def test_clock_that_is_set_forward_closes_the_window(stage: Stage) -> None:
     """And the next is the one that holds the new time."""
     clock, told = FakeClock(), Told()
