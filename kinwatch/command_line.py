@@ -7,6 +7,7 @@ run outside click: click takes a reader that goes away (`| head`) for a failure.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -14,11 +15,14 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from kinwatch.errors import InputError, OperatorError
+from kinwatch.errors import InputError, NodeError, OperatorError
 from kinwatch.printable import printable
 
 Job = Callable[[], int]
 """What a command line asks for; gives the exit code."""
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+MAKE_ROOM = "make room where the output goes, or send it elsewhere; what was written before is whole lines but the last"
 
 BUG_EXIT_CODE = 1
 INTERRUPTED_EXIT_CODE = 130
@@ -45,17 +49,32 @@ def exit_code_of(job: Job) -> int:
     try:
         return job()
     except OperatorError as error:
-        sys.stderr.write(f"error: {_lines(error.problem)}\nremedy: {_lines(error.remedy)}\n")
-        return error.exit_code
+        return _told(error)
     except BrokenPipeError:
         _drop_output()
         return 0
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT_CODE
+    except OSError as error:
+        return _no_room(error) if error.errno in NO_ROOM else _bug()
     except Exception:  # noqa: BLE001 - the one guard: what is not foreseen is a bug, and says so
-        traceback.print_exc()
-        sys.stderr.write("This is a bug in Kinwatch: please report it with the lines above.\n")
-        return BUG_EXIT_CODE
+        return _bug()
+
+
+def _told(error: OperatorError) -> int:
+    sys.stderr.write(f"error: {_lines(error.problem)}\nremedy: {_lines(error.remedy)}\n")
+    return error.exit_code
+
+
+def _no_room(error: OSError) -> int:
+    _drop_output()
+    return _told(NodeError(f"writing the output: {error.strerror}", remedy=MAKE_ROOM))
+
+
+def _bug() -> int:
+    traceback.print_exc()
+    sys.stderr.write("This is a bug in Kinwatch: please report it with the lines above.\n")
+    return BUG_EXIT_CODE
 
 
 def _lines(text: str) -> str:
