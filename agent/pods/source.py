@@ -1,0 +1,48 @@
+"""
+What a source of pods promises; the kubelet and the API server are two.
+
+Flow: kubelet, apiserver -> **source** -> sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from agent.pods.pod import Owner, Pod
+from kinwatch.errors import NodeError
+
+
+class SourceError(NodeError):
+    """
+    A source can't tell the pods, and why, and what to do about it.
+
+    `lasting` says that trying again at once is pointless: a permission is missing, a certificate is not to be trusted.
+    """
+
+    def __init__(self, problem: str, *, remedy: str, lasting: bool = False) -> None:
+        super().__init__(problem, remedy=remedy)
+        self.lasting = lasting
+
+
+class Source(Protocol):
+    """Somewhere the pods of this node are told."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the log: `kubelet`, `apiserver`."""
+
+    def listings(self) -> Iterator[tuple[Pod, ...]]:
+        """
+        All pods of this node, again and again: at once, then whenever something may have changed.
+
+        Never ends by itself; waits between two listings, at most a minute. Raises SourceError when it can't go on;
+        called anew, it begins anew.
+        """
+
+
+class Owners(Protocol):
+    """Somewhere it can be asked whom an object belongs to."""
+
+    def owner_of(self, owned: Owner, namespace: str) -> Owner | None:
+        """The controller of an object, or None if it has none; raises SourceError when it can't be told."""
