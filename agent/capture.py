@@ -1,7 +1,8 @@
 """
 Carry records from the probe through the steps, and close windows.
 
-Flow: probe -> drain -> identify -> window, wired. Takes time as an argument; knows neither the clock nor the output.
+Flow: probe -> drain -> identify -> window -> naming, wired. Takes time as an argument; knows neither the clock nor the
+output.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from agent.drain import ASPECTS_OF, Reading, calls, drained
+from agent.naming import Joined, Naming
 from agent.records import Flag, Kind, NodeCount, Record, text
 from agent.roster import Roster, Watched
-from agent.values import SlotWindow
+from agent.values import Named, Observed, SlotWindow, Subject
 from agent.window import Gathered, closed
 from kinwatch.snapshot import Snapshot, Window
 
@@ -47,15 +49,16 @@ class Source(Protocol):
 class Capture:
     """What is being gathered on this node."""
 
-    def __init__(self, source: Source, roster: Roster, *, reading: Reading, node: str) -> None:
+    def __init__(self, source: Source, roster: Roster, naming: Naming, *, reading: Reading, node: str) -> None:
         self._source = source
         self._roster = roster
+        self._naming = naming
         self._reading = reading
         self._node = node
         self._gathered: defaultdict[int, defaultdict[int, Gathered]] = defaultdict(lambda: defaultdict(Gathered))
         self._node_counts = dict(source.node_counts())
-        self.missed_cgroups = False
-        """Whether there are cgroups that were not heard of, or had no slot: the tree is to be looked through again."""
+        self.to_rescan = False
+        """Whether there are cgroups that were not heard of, had no slot, or are wanted again: look through the tree."""
 
     def take_in(self, records: Iterable[Record]) -> None:
         """Records as they came."""
@@ -76,27 +79,67 @@ class Capture:
         """
         Close the open window, which was opened at opened_s, and open the next; both on the monotonic clock.
 
-        One snapshot per container that was watched in it, those that did nothing included, in the order of cgroups.
+        One snapshot per container that was watched in it, those that did nothing included, as far as they are named;
+        and those of earlier windows that were named since. Oldest window first, then in the order of cgroups.
         """
+        observed = self._observed(window, opened_s=opened_s, now_s=now_s)
+        return self._taken_up(
+            self._naming.join(observed, dismissed=self._roster.dismissed, window=window, now_s=now_s), window
+        )
+
+    def late(self, *, now_s: float) -> list[Snapshot]:
+        """Snapshots of windows that were closed before, and whose replicas were named, or given up, since."""
+        if not self._naming.is_due(now_s=now_s):
+            return []
+        watched = [one.candidate for one in self._roster]
+        joined = self._naming.later(watched, dismissed=self._roster.dismissed, now_s=now_s)
+        return self._taken_up(joined, None)
+
+    @property
+    def waiting(self) -> int:
+        """Containers whose snapshots wait for a name."""
+        return self._naming.waiting
+
+    def give_up(self) -> list[Snapshot]:
+        """Snapshots that still wait for a name, unresolved: the agent ends."""
+        return self._naming.give_up()
+
+    def _taken_up(self, joined: Joined, window: Window | None) -> list[Snapshot]:
+        for root in joined.dismissed:
+            self._roster.dismiss(root)
+        for root in joined.recalled:
+            self._roster.recall(root)
+        self.to_rescan |= bool(joined.recalled)
+        unseen = [self._never_seen(named, window) for named in joined.unseen] if window else []
+        return [*joined.snapshots, *unseen]
+
+    def _never_seen(self, named: Named, window: Window) -> Snapshot:
+        """A replica that ought to run here, and of which nothing can be said."""
+        subject = Subject(root="", replica=named.replica, workload=named.workload, resolved=named.resolved)
+        return closed(subject, Gathered(), window=window, node=self._node, observed_s=0.0)
+
+    def _observed(self, window: Window, *, opened_s: float, now_s: float) -> list[Observed]:
         number = self._source.flip()
         went_later, came = _split(self._source.drain(), now_s)
         self.take_in(came)
         node_lost = self._node_lost()
-        everyone = sorted(self._roster, key=lambda watched: watched.subject.root)
-        snapshots = [
-            closed(
-                watched.subject,
-                self._completed(watched, number, node_lost),
-                window=window,
-                node=self._node,
-                observed_s=max(0.0, min(watched.until_s or now_s, now_s) - max(watched.since_s, opened_s)),
+        observed = [
+            Observed(
+                candidate=watched.candidate,
+                snapshot=closed(
+                    watched.subject,
+                    self._completed(watched, number, node_lost),
+                    window=window,
+                    node=self._node,
+                    observed_s=max(0.0, min(watched.until_s or now_s, now_s) - max(watched.since_s, opened_s)),
+                ),
             )
-            for watched in everyone
+            for watched in sorted(self._roster, key=lambda watched: watched.subject.root)
         ]
         self._gathered.pop(number, None)
         self._roster.after_close()
         self.take_in(went_later)
-        return snapshots
+        return observed
 
     def _completed(self, watched: Watched, number: int, node_lost: Mapping[str, int]) -> Gathered:
         """What was gathered of a container, with its system calls and what the kernel counted for its slots."""
@@ -117,7 +160,7 @@ class Capture:
         counts = dict(self._source.node_counts())
         new = {which: counts[which] - self._node_counts.get(which, 0) for which in counts}
         self._node_counts = counts
-        self.missed_cgroups = any(
+        self.to_rescan = any(
             [new[NodeCount.CGROUPS_LOST], new[NodeCount.SLOTS_LOST], self._roster.unwatched],
         )
         return {

@@ -51,6 +51,19 @@ class Hierarchy:
             except FileNotFoundError:
                 continue
 
+    def members(self, path: str) -> set[int]:
+        """Ids of the processes in a cgroup, as this process sees them; none where it is gone."""
+        try:
+            return set(map(int, (self.mount / path.removeprefix("/") / "cgroup.procs").read_text().split()))
+        except OSError:
+            return set()
+
+    def path_of(self, membership: str) -> str | None:
+        """The path of this hierarchy in the text of a /proc/PID/cgroup; None where it is not there."""
+        prefix = f"{self.number}:"
+        lines = (line for line in membership.splitlines() if line.startswith(prefix))
+        return next((line.split(":", 2)[2] for line in lines), None)
+
 
 def hierarchies(mountinfo: str, membership: str) -> list[Hierarchy]:
     """

@@ -6,7 +6,7 @@ Flow: the whole of it, wired, with **show** in the place of ship.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -15,7 +15,7 @@ import structlog
 from agent.capture import Capture
 from agent.records import Record
 from agent.show import Show
-from kinwatch.snapshot import Window
+from kinwatch.snapshot import Snapshot, Window
 
 POLL_S = 0.1
 """How long a wait for records lasts at most, in seconds. No window is late by it, but an end by SIGINT may be."""
@@ -48,6 +48,7 @@ class DryRun:
         *,
         poll: Callable[[float], list[Record]],
         rescan: Callable[[], None],
+        look_up: Callable[[], None],
         clock: Clock,
         window_s: float,
     ) -> None:
@@ -55,6 +56,7 @@ class DryRun:
         self._show = show
         self._poll = poll
         self._rescan = rescan
+        self._look_up = look_up
         self._clock = clock
         self._window_s = window_s
         self._stopping = False
@@ -81,7 +83,8 @@ class DryRun:
             opened_s = closing_s
             whole += 1
             if is_last:
-                return
+                break
+        self._tell(self._capture.give_up())
 
     def _next(self, closed: Window | None) -> Window:
         """The window that holds this moment; the one after `closed` where rounding or the clock would give it again."""
@@ -101,19 +104,32 @@ class DryRun:
             if remaining_s <= 0:
                 return
             self._capture.take_in(self._poll(min(remaining_s, POLL_S)))
+            self._name_late()
+
+    def _name_late(self) -> None:
+        """Show what was named since its window was closed."""
+        self._look_up()
+        self._tell(self._capture.late(now_s=self._clock.monotonic_s()))
+        if self._capture.to_rescan:
+            self._rescan()
+            self._capture.to_rescan = False
+
+    def _tell(self, snapshots: Sequence[Snapshot]) -> None:
+        if snapshots:
+            self._show.tell(snapshots)
 
     def _close(self, window: Window, *, opened_s: float, now_s: float) -> None:
         snapshots = self._capture.close(window, opened_s=opened_s, now_s=now_s)
-        if self._capture.missed_cgroups:
-            self._rescan()
-        self._show.tell(snapshots)
+        self._tell(snapshots)
         log.info(
             "window_closed",
             start=window.start.isoformat(),
             replicas=len(snapshots),
+            waiting=self._capture.waiting,
             events=sum(snapshot.coverage.events for snapshot in snapshots),
             lost=sum(sum(snapshot.coverage.lost.values()) for snapshot in snapshots),
             unresolved=sum(not snapshot.coverage.resolved for snapshot in snapshots),
+            unseen=sum(snapshot.coverage.observed_s == 0 for snapshot in snapshots),
         )
-        if not snapshots:
+        if not snapshots and not self._capture.waiting:
             log.warning("nothing_watched", remedy="start a pod on this node, or name cgroups by --cgroup")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
+from agent.cgroups import Hierarchy
 from agent.values import Subject
 from kinwatch.errors import InputError
 from kinwatch.snapshot import Replica, Workload
@@ -39,6 +40,20 @@ def pod_container(path: str) -> tuple[str, str, str] | None:
         container = _CONTAINER.search(component)
         if uid and container and not component.startswith(_MONITOR):
             return "/".join(components[: index + 1]), uid, container["id"]
+    return None
+
+
+def own_root(hierarchy: Hierarchy, membership: str, pid: int) -> str | None:
+    """
+    The cgroup of the pod's container in which the process `pid` runs; None if it runs in none.
+
+    `membership` is the text of its /proc/PID/cgroup. In a cgroup namespace of its own that is `/`, and the process is
+    looked for in all containers, where the pids of the node are seen (hostPID).
+    """
+    for path in (hierarchy.path_of(membership) or "", *(path for _, path in hierarchy.cgroups())):
+        found = pod_container(path)
+        if found and pid in hierarchy.members(path):
+            return found[0]
     return None
 
 

@@ -4,6 +4,9 @@ Keep the list of who is watched, and in which slot of the kernel's maps.
 Flow: cgroups, drain -> **roster** -> window. Takes cgroups as they are found, made and removed; decides by the
 selection whether each is watched, and tells the probe.
 
+A container that turns out to be nobody's replica is dismissed: its cgroups are watched no longer, and those that are
+made in it later are not either, until it is recalled.
+
 A cgroup that the kernel sees being made has a provisional slot by then. If it turns out to belong to a container that
 is watched already, that slot becomes one more slot of the container; if to nobody, the slot is taken back. A slot is
 reused only after a window was closed, since until then something may still be counted in it.
@@ -15,7 +18,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agent.values import Subject
+from agent.dismissed import Dismissed
+from agent.values import Candidate, Subject
 
 
 class Selection(Protocol):
@@ -46,6 +50,8 @@ class Watched:
     """A container that is watched, from its first cgroup to the window in which its last one goes."""
 
     subject: Subject
+    born: int
+    """Id of its first cgroup."""
     slots: list[int]
     """The first is the one that its cgroups are assigned to; in the others something was counted provisionally."""
     since_s: float
@@ -53,6 +59,11 @@ class Watched:
     until_s: float | None = None
     """When its last cgroup went."""
     cgroup_ids: set[int] = field(default_factory=set)
+
+    @property
+    def candidate(self) -> Candidate:
+        """As it is to be named."""
+        return Candidate(subject=self.subject, born=self.born)
 
 
 class Roster:
@@ -67,6 +78,7 @@ class Roster:
         self._gone: list[Watched] = []
         self._idle_slots: list[int] = []
         self._without_slot: set[str] = set()
+        self._dismissed = Dismissed()
 
     def __iter__(self) -> Iterator[Watched]:
         """Every container that was watched in the open window, those that went included."""
@@ -80,6 +92,11 @@ class Roster:
         """Containers that were found in the open window, should be watched, and for which no slot was free."""
         return len(self._without_slot)
 
+    @property
+    def dismissed(self) -> list[Candidate]:
+        """Containers that are there and were dismissed."""
+        return self._dismissed.candidates
+
     def of_slot(self, slot: int) -> Watched | None:
         """Whose slot this is."""
         return self._by_slot.get(slot)
@@ -87,9 +104,9 @@ class Roster:
     def found(self, cgroup_id: int, path: str, at_s: float) -> None:
         """A cgroup is there; it has no slot yet, unless it is on the list already."""
         subject = self._selection.subject(path)
-        if subject is None or cgroup_id in self._by_cgroup:
+        if subject is None or cgroup_id in self._by_cgroup or self._dismissed.takes(subject.root, cgroup_id):
             return
-        watched = self._by_root.get(subject.root) or self._enlisted(subject, self._slots.free_slot(), at_s)
+        watched = self._by_root.get(subject.root) or self._enlisted(subject, cgroup_id, self._slots.free_slot(), at_s)
         if watched is None:
             self._without_slot.add(subject.root)
             return
@@ -102,13 +119,13 @@ class Roster:
         if owner is not None:
             self._remember(owner, cgroup_id)
             return
-        if subject is None:
+        if subject is None or self._dismissed.takes(subject.root, cgroup_id):
             self._slots.leave(cgroup_id)
             self._idle_slots.append(slot)
             return
         watched = self._by_root.get(subject.root)
         if watched is None:
-            watched = self._enlisted(subject, slot, at_s)
+            watched = self._enlisted(subject, cgroup_id, slot, at_s)
         else:
             watched.slots.append(slot)
             self._by_slot[slot] = watched
@@ -117,6 +134,7 @@ class Roster:
 
     def removed(self, cgroup_id: int, *, at_s: float) -> None:
         """A cgroup was removed; its container goes with its last one."""
+        self._dismissed.removed(cgroup_id)
         watched = self._by_cgroup.pop(cgroup_id, None)
         if watched is None:
             return
@@ -130,8 +148,25 @@ class Roster:
 
     def only(self, cgroup_ids: Collection[int], *, at_s: float) -> None:
         """These are all the cgroups there are; others that are on the list went without a word."""
-        for cgroup_id in self._by_cgroup.keys() - set(cgroup_ids):
+        for cgroup_id in (self._by_cgroup.keys() | self._dismissed.cgroup_ids) - set(cgroup_ids):
             self.removed(cgroup_id, at_s=at_s)
+
+    def dismiss(self, root: str) -> None:
+        """Watch a container no longer; what it did in the open window is not asked for."""
+        watched = self._by_root.pop(root, None)
+        if watched is None:
+            return
+        self._dismissed.add(watched.candidate, watched.cgroup_ids)
+        for cgroup_id in watched.cgroup_ids:
+            self._by_cgroup.pop(cgroup_id)
+            self._slots.leave(cgroup_id)
+        for slot in watched.slots:
+            self._by_slot.pop(slot, None)
+            self._idle_slots.append(slot)
+
+    def recall(self, root: str) -> None:
+        """A container is to be watched again: it will be when its cgroups are found anew."""
+        self._dismissed.recall(root)
 
     def after_close(self) -> None:
         """A window was closed and read: what went in it, or before, is forgotten, and its slots are given back."""
@@ -144,10 +179,10 @@ class Roster:
         self._gone, self._idle_slots = [], []
         self._without_slot.clear()
 
-    def _enlisted(self, subject: Subject, slot: int | None, at_s: float) -> Watched | None:
+    def _enlisted(self, subject: Subject, born: int, slot: int | None, at_s: float) -> Watched | None:
         if slot is None:
             return None
-        watched = Watched(subject=subject, slots=[slot], since_s=at_s)
+        watched = Watched(subject=subject, born=born, slots=[slot], since_s=at_s)
         self._by_root[subject.root] = watched
         self._by_slot[slot] = watched
         return watched

@@ -7,7 +7,8 @@ Flow: command line -> **settings** -> main.
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,59 @@ WINDOW_MIN_S: Final = 1.0
 WINDOW_MAX_S: Final = 600.0
 BTF: Final = Path("/sys/kernel/btf/vmlinux")
 RUN_DIR: Final = Path("/run/kinwatch")
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where the kubelet puts a pod's token and the cluster's CA."""
+
+
+class NamesFrom(StrEnum):
+    """Who tells the containers' names."""
+
+    AUTO = "auto"
+    """The cluster if there is a token or a kubeconfig, else the runtimes."""
+    KUBERNETES = "kubernetes"
+    RUNTIME = "runtime"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings:
+    """Where the containers' names are asked for."""
+
+    names: NamesFrom = NamesFrom.AUTO
+
+    kubelet: str = "localhost"
+    """HOST or HOST:PORT of this node's kubelet; localhost serves a pod with hostNetwork."""
+
+    kubelet_ca: Path | None = None
+    """What the kubelet's certificate is checked against; None: the cluster's CA."""
+
+    kubelet_insecure: bool = False
+    """Do not check the kubelet's certificate."""
+
+    service_account: Path = SERVICE_ACCOUNT
+    """Folder with `token` and `ca.crt`."""
+
+    kubeconfig: Path | None = None
+    """Credentials for the API server; None: those of the ServiceAccount."""
+
+    host_root: Path = Path("/")
+    """Where the node's files are seen."""
+
+    @property
+    def token_file(self) -> Path:
+        """The ServiceAccount's token, which the kubelet renews."""
+        return self.service_account / "token"
+
+    @property
+    def ca_file(self) -> Path:
+        """The cluster's CA."""
+        return self.service_account / "ca.crt"
+
+    @property
+    def from_cluster(self) -> bool:
+        """Whether the cluster is asked."""
+        if self.names is NamesFrom.AUTO:
+            return self.kubeconfig is not None or self.token_file.exists()
+        return self.names is NamesFrom.KUBERNETES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +89,16 @@ class Settings:
     cohort: str | None = None
     """Name of the cohort that the matches of `cgroups` form; None: the globs themselves."""
 
+    selection: Path | None = None
+    """File of the rules by which replicas are watched or left; None: all are watched."""
+
     as_json: bool = False
     """JSON lines instead of tables."""
 
     networks: tuple[tuple[str, Network], ...] = ()
     """Networks that have a name in endpoints."""
+
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
 
     node: str = platform.node()
     """The node's name in snapshots; the host's by default, as the kubelet does."""

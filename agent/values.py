@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from agent.records import Kind
 from kinwatch.aspects import Aspect
-from kinwatch.snapshot import Origin, Replica, Workload
+from kinwatch.snapshot import Origin, Replica, Snapshot, Workload
 
 Feature = tuple[Aspect, str]
 
@@ -53,3 +53,43 @@ class Subject:
     workload: Workload
     resolved: bool
     """Whether its workload is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A container that was found, and is to be named."""
+
+    subject: Subject
+    born: int
+    """Id of its first cgroup. The kernel counts these up, so the lesser of two is the older."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What a container did in a window that was closed."""
+
+    candidate: Candidate
+    snapshot: Snapshot
+    """Not named yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """Who a container is."""
+
+    replica: Replica
+    workload: Workload
+    resolved: bool = True
+    """Whether its workload is known; if not, the replica's names may be, or some of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unwanted:
+    """A container that is not to be watched."""
+
+    why: str
+    """`sandbox`, `excluded`, `annotation`, `agent`."""
+
+
+Answer = Named | Unwanted | None
+"""Who a container is; None: not known yet."""

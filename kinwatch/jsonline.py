@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from kinwatch.aspects import Aspect
 from kinwatch.snapshot import Coverage, Origin, Replica, Snapshot, Window, Workload
 
-REPLICA_KEYS = ("namespace", "pod", "pod_uid", "container", "container_id", "cgroup")
+REPLICA_KEYS = ("namespace", "pod", "pod_uid", "container", "container_id", "role", "cgroup")
 WORKLOAD_KEYS = ("kind", "name", "revision")
 
 

@@ -57,6 +57,8 @@ class Replica:
     pod_uid: str | None = None
     container: str | None = None
     container_id: str | None = None
+    role: str | None = None
+    """What it is to its pod: `app`, `init`, `sidecar` or `ephemeral`."""
     cgroup: str | None = None
 
     @property

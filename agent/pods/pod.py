@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 CONFIG_HASH: Final = "kubernetes.io/config.hash"
-"""Annotation: uid of a static pod on its node, which stands in the cgroup's path; the API server knows it by another."""
+"""Annotation: uid of a static pod on its node, as in the cgroup's path; the API server knows it by another."""
 CONFIG_SOURCE: Final = "kubernetes.io/config.source"
 """Annotation: where the kubelet has the pod from: `api`, or `file` and `http` for a static one."""
 CONFIG_MIRROR: Final = "kubernetes.io/config.mirror"

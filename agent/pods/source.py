@@ -25,6 +25,10 @@ class SourceError(NodeError):
         self.lasting = lasting
 
 
+class NotNow(Exception):  # noqa: N818 - it is no error
+    """A question was not asked now, so as not to ask too often: it is to be put again later."""
+
+
 class Source(Protocol):
     """Somewhere the pods of this node are told."""
 
@@ -45,4 +49,4 @@ class Owners(Protocol):
     """Somewhere it can be asked whom an object belongs to."""
 
     def owner_of(self, owned: Owner, namespace: str) -> Owner | None:
-        """The controller of an object, or None if it has none; raises SourceError when it can't be told."""
+        """The controller of an object; None if it has none or it can't be told. Raises NotNow to be asked again."""

@@ -14,6 +14,8 @@ from agent.capture import Capture
 from agent.drain import Reading
 from agent.dry_run import DryRun
 from agent.identify import Globs
+from agent.identity import Given
+from agent.naming import Naming
 from agent.records import Flag, Kind, NodeCount, Record
 from agent.roster import Roster
 from agent.syscalls import SyscallTable
@@ -76,10 +78,11 @@ class Stage:
 
     def __init__(self) -> None:
         self.source = FakeSource()
-        self.roster = Roster(Globs(["/demo/*"], cohort="shop"), self.source)
+        identity = Given(Globs(["/demo/*"], cohort="shop"))
+        self.roster = Roster(identity.selection, self.source)
         self.roster.found(11, "/demo/a", 0)
         reading = Reading(table=SyscallTable.of("x86_64"), command_line=lambda _: None)
-        self.capture = Capture(self.source, self.roster, reading=reading, node="n1")
+        self.capture = Capture(self.source, self.roster, Naming(identity.names), reading=reading, node="n1")
 
     def close(self, *, opened_s: float = 0, now_s: float = 30) -> list[Snapshot]:
         return self.capture.close(Window(start=START, seconds=30), opened_s=opened_s, now_s=now_s)
@@ -181,9 +184,9 @@ def test_cgroups_that_found_no_slot_are_lost_replicas_of_everyone(stage: Stage) 
 def test_cgroups_that_went_unheard_are_to_be_looked_for(stage: Stage) -> None:
     stage.source.counts[NodeCount.CGROUPS_LOST] = 1
     stage.close()
-    assert stage.capture.missed_cgroups
+    assert stage.capture.to_rescan
     stage.close()
-    assert not stage.capture.missed_cgroups
+    assert not stage.capture.to_rescan
 
 
 # --- When windows open and close ------------------------------------------------------------------------------------
@@ -241,7 +244,9 @@ def loop_of(
         meanwhile(loop)
         return []
 
-    loop = DryRun(stage.capture, told, poll=poll, rescan=lambda: None, clock=clock, window_s=window_s)
+    loop = DryRun(
+        stage.capture, told, poll=poll, rescan=lambda: None, look_up=lambda: None, clock=clock, window_s=window_s
+    )
     return loop
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from ground import NEVER_S, PATIENCE_S, Cgroup, Ground, outside
 
-from agent import main
+from agent import start
 from agent.btf import Btf
 from agent.capture import Capture
 from agent.drain import Reading
+from agent.identity import Given
+from agent.naming import Naming
 from agent.probe import Probe
 from agent.program import Build
 from agent.roster import Roster
@@ -311,8 +313,9 @@ class Cramped:
 def _cramped(ground: Ground) -> Iterator[Cramped]:
     cgroup = ground.cgroup("cramped")
     settings = Settings(cgroups=(cgroup.path,))
-    selection = main.selection_of(settings)
-    hierarchy = main.hierarchy_of(settings, selection)
+    selection = start.given_cgroups(settings)
+    assert selection
+    hierarchy = start.hierarchy_of(settings)
     table = SyscallTable.of(platform.machine())
     build = Build.of(
         Btf.read(),
@@ -328,7 +331,13 @@ def _cramped(ground: Ground) -> Iterator[Cramped]:
         yield Cramped(
             cgroup,
             probe,
-            Capture(probe, roster, reading=Reading(table=table, command_line=lambda _: None), node="test"),
+            Capture(
+                probe,
+                roster,
+                Naming(Given(selection).names),
+                reading=Reading(table=table, command_line=lambda _: None),
+                node="test",
+            ),
         )
     cgroup.remove()
 

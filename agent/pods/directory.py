@@ -1,0 +1,103 @@
+"""
+What is known of the pods of this node: written by the thread that follows them, read by the one that captures.
+
+Flow: sources -> **directory** -> name.
+
+A pod that is deleted keeps its name for a while, since its last window may not have been closed yet.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent.pods.pod import Container, Pod
+from kinwatch.snapshot import Workload
+
+KEPT_S: Final = 900.0
+"""How long a container keeps its name after it was last listed, in seconds: longer than the longest window."""
+KEPT_MAX: Final = 16_384
+"""Containers that are remembered beyond those that are listed; the longest gone are forgotten first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A pod with its workload."""
+
+    pod: Pod
+    workload: Workload | None
+    """None: its owner is still to be asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A container, its pod and its workload."""
+
+    pod: Pod
+    container: Container
+    workload: Workload | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """All that is known at one time. It never changes: a newer one takes its place."""
+
+    number: int = 0
+    """Counts the listings; 0: there was none yet."""
+    by_uid: Mapping[str, Listed] = field(default_factory=dict)
+    """Pods that are listed, by the uid in their cgroups' paths."""
+    by_container: Mapping[str, Known] = field(default_factory=dict)
+    """Containers by id: those of pods that are listed, and those that went."""
+
+
+class Directory:
+    """The pods of this node. `tell` is called from one thread, all else from any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._listing = Listing()
+        self._told: tuple[Listed, ...] = ()
+        self._last_listed_s: dict[str, float] = {}
+
+    @property
+    def listing(self) -> Listing:
+        """What is known now."""
+        with self._lock:
+            return self._listing
+
+    def tell(self, pods: tuple[Listed, ...], *, at_s: float) -> None:
+        """These are all pods of the node, at this moment of the monotonic clock; the same tuple again: no change."""
+        by_uid = {listed.pod.uid: listed for listed in pods}
+        current = {
+            container_id: Known(pod=listed.pod, container=container, workload=listed.workload)
+            for listed in by_uid.values()
+            for container in listed.pod.containers
+            for container_id in container.ids
+        }
+        with self._lock:
+            kept = self._kept(current, at_s)
+            if pods is self._told and self._listing.number > 0:
+                return
+            self._told = pods
+            self._listing = Listing(number=self._listing.number + 1, by_uid=by_uid, by_container=kept | current)
+            self._changed.notify_all()
+
+    def await_first(self, timeout_s: float) -> bool:
+        """Wait for the first listing; False if there was none in time."""
+        with self._lock:
+            return self._changed.wait_for(lambda: self._listing.number > 0, timeout_s)
+
+    def _kept(self, current: Mapping[str, Known], at_s: float) -> dict[str, Known]:
+        """Those that went, and not too long ago; the longest gone first."""
+        self._last_listed_s = {
+            known: last_s for known, last_s in self._last_listed_s.items() if at_s - last_s <= KEPT_S
+        }
+        for container_id in current:
+            self._last_listed_s.pop(container_id, None)  # so that the order is that of leaving
+        gone = list(self._last_listed_s)[-KEPT_MAX:]
+        kept = {one: self._listing.by_container[one] for one in gone}
+        self._last_listed_s = {one: self._last_listed_s[one] for one in gone} | dict.fromkeys(current, at_s)
+        return kept
