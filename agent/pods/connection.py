@@ -1,0 +1,133 @@
+"""
+Ask the API server, with time limits and by the credentials that there are.
+
+Flow: credentials -> **connection** -> apiserver, owners.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from agent.pods.answer import Answer, failure
+from agent.pods.credentials import HOST, PORT, Credentials, Opened, kubeconfig, service_account
+from agent.pods.source import SourceError
+from kinwatch.errors import InputError
+
+ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where the kubelet puts the token and the CA of a pod's service account."""
+CONNECT_S: Final = 3.0
+READ_S: Final = 10.0
+"""How long the API server may be silent within an answer, in seconds."""
+REACH_S: Final = 2.0
+_UNAUTHORIZED: Final = 401
+_JSON: Final = "application/json"
+
+
+class Connection:
+    """The API server, as the agent may ask it; for use by one thread at a time."""
+
+    def __init__(self, credentials: Credentials, *, server: str) -> None:
+        self._credentials = credentials
+        self._opened: Opened | None = None
+        self.server = server
+        """Its address as far as it is known, as `https://10.96.0.1:443`."""
+
+    def get(
+        self, path: str, query: Mapping[str, str] | None = None, *, accept: str = _JSON, read_s: float = READ_S
+    ) -> Answer:
+        """
+        Ask for a path; raises SourceError when no answer comes. Its body is not read yet.
+
+        A token may have been replaced since it was read: 401 is asked again once, with the credentials read anew.
+        """
+        answer = self._ask(path, query, accept=accept, read_s=read_s)
+        if answer.status != _UNAUTHORIZED:
+            return answer
+        answer.close()
+        self.renew()
+        return self._ask(path, query, accept=accept, read_s=read_s)
+
+    def renew(self) -> None:
+        """Read token, CA and kubeconfig anew before the next request; closes the connections that there are."""
+        if self._opened is not None:
+            self._opened.pool.clear()
+        self._opened = None
+
+    def check(self) -> None:
+        """Read the credentials now; raises SourceError where they can't be used."""
+        self._open()
+
+    def reachable(self) -> bool:
+        """Whether something takes connections at its address, whatever its certificate; known within seconds."""
+        where = urlsplit(self.server)
+        is_https = where.scheme == "https"
+        try:
+            address = (where.hostname or "", where.port or (443 if is_https else 80))
+            with socket.create_connection(address, REACH_S) as plain:
+                if is_https:
+                    _trusting().wrap_socket(plain, server_hostname=where.hostname).close()
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def _ask(self, path: str, query: Mapping[str, str] | None, *, accept: str, read_s: float) -> Answer:
+        opened = self._open()
+        try:
+            response = opened.pool.request(
+                "GET",
+                opened.server + path,
+                fields=dict(query or {}),
+                headers={"Accept": accept, "User-Agent": "kinwatch-agent", **opened.authorization()},
+                timeout=urllib3.Timeout(connect=CONNECT_S, read=read_s),
+                retries=False,  # nor redirects: the token is meant for this server alone
+                preload_content=False,
+            )
+        except HTTPError as error:
+            raise failure(error, server=opened.server) from error
+        return Answer(response, server=opened.server)
+
+    def _open(self) -> Opened:
+        if self._opened is None:
+            self._opened = self._credentials.opened()
+            self.server = self._opened.server
+        return self._opened
+
+
+def in_cluster(
+    environ: Mapping[str, str], *, token_file: Path = ACCOUNT / "token", ca_file: Path = ACCOUNT / "ca.crt"
+) -> Connection:
+    """
+    The API server of the cluster in a pod of which this process runs.
+
+    If it runs in none, or its service account is not there, that is raised when something is asked.
+    """
+    host, port = environ.get(HOST, ""), environ.get(PORT, "")
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return Connection(
+        service_account(environ, token_file=token_file, ca_file=ca_file), server=f"https://{address}" if host else ""
+    )
+
+
+def by_kubeconfig(file: Path) -> Connection:
+    """The API server of a kubeconfig's current context; InputError if the file can't be used."""
+    connection = Connection(kubeconfig(file), server="")
+    try:
+        connection.check()
+    except SourceError as error:
+        raise InputError(error.problem, remedy=error.remedy) from error
+    return connection
+
+
+def _trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # nothing is sent: the question is whether anyone is there
+    return context
