@@ -154,4 +154,7 @@ def _bare_id(container_id: str | None) -> str | None:
 
 
 def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    moment = datetime.fromisoformat(text) if text else None
+    if moment and moment.tzinfo is None:
+        raise ValueError(f"the time {text} has no zone")
+    return moment

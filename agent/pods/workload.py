@@ -30,9 +30,9 @@ _REVISIONS: Final = (TEMPLATE_HASH, ROLLOUT_HASH, REVISION_HASH)
 OPENSHIFT_CONFIG: Final = "openshift.io/deployment-config.name"
 """Annotation on the pods of an OpenShift DeploymentConfig, whose ReplicationControllers are its revisions."""
 
-_SCHEDULED: Final = re.compile(r"(?P<cronjob>.+)-(?P<minutes>\d{8,10})")
+_SCHEDULED: Final = re.compile(r"(?P<cronjob>.+)-(?P<minutes>[0-9]{8})")
 """Name of a Job that a CronJob made: the minute for which it was scheduled, since the epoch
-(kubernetes/pkg/controller/cronjob/utils.go, getJobName)."""
+(kubernetes/pkg/controller/cronjob/utils.go, getJobName). It has eight digits from 1989 to 2160."""
 _SCHEDULE_SLACK: Final = timedelta(hours=1)
 """By how much a pod may be younger than that minute for the number to be taken for one."""
 
