@@ -100,6 +100,10 @@ class Capture:
         """Containers whose snapshots wait for a name."""
         return self._naming.waiting
 
+    def is_urgent(self, *, now_s: float) -> bool:
+        """Whether a container waits for its name that may have it soon."""
+        return self._naming.is_urgent(now_s=now_s)
+
     def give_up(self) -> list[Snapshot]:
         """Snapshots that still wait for a name, unresolved: the agent ends."""
         return self._naming.give_up()

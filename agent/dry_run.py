@@ -22,6 +22,8 @@ POLL_S = 0.1
 
 LATENESS_S = 1.0
 """How much longer than its length a window may stay open, in seconds: beyond it, the wall's clock has been set back."""
+LAST_NAMES_S = 2.5
+"""How long an agent that ends waits for the names of containers that have just started, in seconds."""
 _ROUNDING = timedelta(milliseconds=1)
 """More than the bounds of windows are rounded by, less than any window lasts."""
 
@@ -84,6 +86,7 @@ class DryRun:
             whole += 1
             if is_last:
                 break
+        self._await_names()
         self._tell(self._capture.give_up())
 
     def _next(self, closed: Window | None) -> Window:
@@ -104,6 +107,13 @@ class DryRun:
             if remaining_s <= 0:
                 return
             self._capture.take_in(self._poll(min(remaining_s, POLL_S)))
+            self._name_late()
+
+    def _await_names(self) -> None:
+        """At the end, give those that may be named soon a last chance."""
+        latest_s = self._clock.monotonic_s() + LAST_NAMES_S
+        while self._capture.is_urgent(now_s=self._clock.monotonic_s()) and self._clock.monotonic_s() < latest_s:
+            self._poll(POLL_S)
             self._name_late()
 
     def _name_late(self) -> None:

@@ -94,20 +94,32 @@ class Containers:
         return path if path.exists() else lay_out(path)
 
     def start(
-        self, name: str, argv: Sequence[str], *, stdin: int = subprocess.DEVNULL, **options: Unpack[Options]
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        below: str | None = None,
+        stdin: int = subprocess.DEVNULL,
+        **options: Unpack[Options],
     ) -> Container:
-        """Create a container in the cgroup `PREFIX/NAME` and let it run; its first process reads `stdin`."""
-        container = self.create(name, argv, stdin=stdin, **options)
+        """Create a container in the cgroup `PREFIX/BELOW`, or else `PREFIX/NAME`, and let it run; it reads `stdin`."""
+        container = self.create(name, argv, below=below, stdin=stdin, **options)
         container.begin()
         return container
 
     def create(
-        self, name: str, argv: Sequence[str], *, stdin: int = subprocess.DEVNULL, **options: Unpack[Options]
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        below: str | None = None,
+        stdin: int = subprocess.DEVNULL,
+        **options: Unpack[Options],
     ) -> Container:
         """Create a container whose program waits for `begin`; its cgroup and its namespaces are there already."""
         if "rootfs" not in options:
             options["rootfs"] = self.rootfs()
-        cgroup = f"{self.prefix}/{name}"
+        cgroup = f"{self.prefix}/{below or name}"
         return self._create(
             name, ContainerSpec(argv=argv, cgroup=cgroup, hostname=self._hostname, **options), stdin=stdin
         )

@@ -111,7 +111,14 @@ def outside(program: str, **names: Any) -> Work:
 class Watch:
     """An agent beside the test. What it saw is known after the `with`."""
 
-    def __init__(self, arguments: Sequence[str], *, prefix: str, wrapper: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        prefix: str,
+        wrapper: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self._prefix = prefix
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the agent
         self._process = subprocess.Popen(
@@ -120,6 +127,7 @@ class Watch:
             stdout=self._output,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, **(environ or {})},
         )
         self.log: list[dict[str, Any]] = []
         self.snapshots: list[Snapshot] = []
