@@ -17,7 +17,8 @@ from agent.pods.pod import Container, Pod
 from kinwatch.snapshot import Workload
 
 KEPT_S: Final = 900.0
-"""How long a container keeps its name after it was last listed, in seconds: longer than the longest window."""
+"""How long a container keeps its name after it was first missed in a listing, in seconds: longer than the longest
+window. Counted from then, since no listing may have come for a while before."""
 KEPT_MAX: Final = 16_384
 """Containers that are remembered beyond those that are listed; the longest gone are forgotten first."""
 
@@ -60,7 +61,8 @@ class Directory:
         self._changed = threading.Condition(self._lock)
         self._listing = Listing()
         self._told: tuple[Listed, ...] = ()
-        self._last_listed_s: dict[str, float] = {}
+        self._missed_s: dict[str, float] = {}
+        """When those that went were first missed."""
 
     @property
     def listing(self) -> Listing:
@@ -78,11 +80,11 @@ class Directory:
             for container_id in container.ids
         }
         with self._lock:
-            kept = self._kept(current, at_s)
             if pods is self._told and self._listing.number > 0:
                 return
             self._told = pods
-            self._listing = Listing(number=self._listing.number + 1, by_uid=by_uid, by_container=kept | current)
+            by_container = self._kept(current, at_s) | current
+            self._listing = Listing(number=self._listing.number + 1, by_uid=by_uid, by_container=by_container)
             self._changed.notify_all()
 
     def await_first(self, timeout_s: float) -> bool:
@@ -92,12 +94,8 @@ class Directory:
 
     def _kept(self, current: Mapping[str, Known], at_s: float) -> dict[str, Known]:
         """Those that went, and not too long ago; the longest gone first."""
-        self._last_listed_s = {
-            known: last_s for known, last_s in self._last_listed_s.items() if at_s - last_s <= KEPT_S
-        }
-        for container_id in current:
-            self._last_listed_s.pop(container_id, None)  # so that the order is that of leaving
-        gone = list(self._last_listed_s)[-KEPT_MAX:]
-        kept = {one: self._listing.by_container[one] for one in gone}
-        self._last_listed_s = {one: self._last_listed_s[one] for one in gone} | dict.fromkeys(current, at_s)
-        return kept
+        before = self._listing.by_container
+        missed_s = {one: self._missed_s.get(one, at_s) for one in before if one not in current}
+        gone = [one for one, since_s in missed_s.items() if at_s - since_s <= KEPT_S][-KEPT_MAX:]
+        self._missed_s = {one: missed_s[one] for one in gone}
+        return {one: before[one] for one in gone}

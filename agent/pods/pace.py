@@ -34,6 +34,8 @@ class Pace:
         self.rest(self._hurried_s)
         self._awaited.wait(max(0.0, self._steady_s - self._hurried_s))
         self._awaited.clear()
+        if self.stopped:
+            self._awaited.set()  # for good, even if it was over just before the line above
 
     def rest(self, seconds: float) -> None:
         """Block for so long, hurry or not, or until it is over."""
