@@ -64,22 +64,20 @@ class Runtimes:
         ids: set[str] = set()
         gone = 0
         for source, state in self._reading.states(self._failures):
-            cgroup = None if state.id in ids else self._cgroup(source, state)
-            if cgroup is None:
-                gone += state.id not in ids
-            elif cgroup not in found:
+            if state.id in ids:
+                continue
+            try:
+                cgroup = root_cgroup(state, cgroup_of=self._cgroup_of, owner=source.owner, proc=self._proc)
+            except Misplaced as error:
+                self._failures.add(source.runtime, self._proc / str(state.pid), str(error))
+                continue
+            gone += cgroup is None
+            if cgroup is not None and cgroup not in found:
                 ids.add(state.id)
                 found[cgroup] = _container(source.runtime, state, cgroup)
         if gone and not found:
             self._failures.add("all", self._proc, f"none of {gone} containers' first processes is here")
         return tuple(found.values())
-
-    def _cgroup(self, source: Source, state: State) -> str | None:
-        try:
-            return root_cgroup(state, cgroup_of=self._cgroup_of, owner=source.owner, proc=self._proc)
-        except Misplaced as error:
-            self._failures.add(source.runtime, self._proc / str(state.pid), str(error))
-            return None
 
 
 def _container(runtime: str, state: State, cgroup: str) -> LocalContainer:

@@ -42,7 +42,7 @@ def root_cgroup(state: State, *, cgroup_of: CgroupOf, owner: int | None, proc: P
     if found is None and declared:
         raise Misplaced("its first process is in another cgroup than its state says")
     if path.startswith("/.."):
-        if not declared:
+        if not declared or owner is not None:
             raise Misplaced("its cgroup is outside the agent's cgroup namespace")
         return declared
     if path == "/":
@@ -54,7 +54,7 @@ def _cut(path: str, *, container_id: str, leaf: str | None) -> str | None:
     """The path down to the first component that has the container's id or is the declared one; None without such."""
     components = path.split("/")
     for index, component in enumerate(components):
-        if component == leaf or (len(container_id) >= _SHORTEST_ID and container_id in component):
+        if component.lstrip("-") == leaf or (len(container_id) >= _SHORTEST_ID and container_id in component):
             return "/".join(components[: index + 1])
     return None
 

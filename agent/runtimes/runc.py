@@ -67,9 +67,8 @@ def _labels(configuration: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _cgroup(configuration: Mapping[str, Any]) -> str | None:
     """As linux.cgroupsPath; runc keeps the three parts of systemd's form apart."""
-    cgroup = oci.strings(configuration.get("cgroups"))
-    if cgroup.get("path"):
-        return cgroup["path"]
-    if not cgroup.get("name"):
-        return None
-    return f"{cgroup.get('parent', '')}:{cgroup.get('scope_prefix', '')}:{cgroup['name']}"
+    cgroup = oci.mapping(configuration.get("cgroups"))
+    words = oci.strings(cgroup)
+    if cgroup.get("Systemd") is True and words.get("name"):
+        return f"{words.get('parent', '')}:{words.get('scope_prefix', '')}:{words['name']}"
+    return words.get("path") or words.get("name") or None
