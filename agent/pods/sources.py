@@ -94,12 +94,18 @@ class Sources:
         until_s = self._monotonic_s() + self._wait_s
         for pods in self._open.setdefault(source.name, source.listings()):
             self._failures.pop(source.name, None)
+            self._leave_lesser(source)
             self._note(source.name)
             self._told(pods)
             if is_best:
                 self._wait_s = RETRY_FIRST_S
             if self._pace.stopped or (not is_best and self._monotonic_s() >= until_s):
                 return
+
+    def _leave_lesser(self, than: Source) -> None:
+        """Those are to begin anew when they are needed again: where they were left off, their pods are of long ago."""
+        for source in self._sources[self._index(than.name) + 1 :]:
+            self._open.pop(source.name, None)
 
     def _told(self, pods: tuple[Pod, ...]) -> None:
         if pods is not self._pods or any(listed.workload is None for listed in self._listed):
