@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -122,18 +123,19 @@ class Channel:
             raise fault(error, self._peer, hurdle=Hurdle.TLS) from error
 
     def _exchange(self, connection: HTTPSConnection, path: str, headers: Mapping[str, str]) -> Answer:
-        connection.sock.settimeout(self._limits.read_s)
-        connection.timeout = self._limits.read_s
-        with _deadline(connection.sock, self._limits.deadline_s):
+        sock = connection.sock
+        connection.timeout = self._limits.read_s  # urllib3 gives it to the socket with each request
+        with _let_go_of(sock), _deadline(sock, self._limits.deadline_s):
             connection.request("GET", path, headers=headers, preload_content=False, decode_content=False)
             return self._read(connection.getresponse())
 
     def _read(self, response: HTTPResponse) -> Answer:
         body = bytearray()
-        while piece := response.read(_PIECE_BYTES, decode_content=False):
-            body += piece
-            if len(body) > self._limits.body_bytes:
-                raise over_bound(self._peer, limit=self._limits.body_bytes)
+        with contextlib.closing(response):
+            while piece := response.read(_PIECE_BYTES, decode_content=False):
+                body += piece
+                if len(body) > self._limits.body_bytes:
+                    raise over_bound(self._peer, limit=self._limits.body_bytes)
         return Answer(status=response.status, body=bytes(body))
 
 
@@ -152,8 +154,20 @@ def _deadline(sock: socket.socket, seconds: float) -> Iterator[None]:
         raise
     finally:
         timer.cancel()
+        timer.join()
     if over.is_set():  # what looks like the end of the answer is ours
         raise TimeoutError
+
+
+@contextlib.contextmanager
+def _let_go_of(sock: socket.socket) -> Iterator[None]:
+    """Give the descriptor back at an error: half a response would hold it for as long as the error is remembered."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.close(sock.detach())
+        raise
 
 
 def _shut_down(sock: socket.socket, over: threading.Event) -> None:
