@@ -50,7 +50,7 @@ class DryRun:
         *,
         poll: Callable[[float], list[Record]],
         rescan: Callable[[], None],
-        look_up: Callable[[], None],
+        look_up: Callable[[], bool],
         clock: Clock,
         window_s: float,
     ) -> None:
@@ -118,9 +118,9 @@ class DryRun:
 
     def _name_late(self) -> None:
         """Show what was named since its window was closed."""
-        self._look_up()
+        is_to_rescan = self._look_up()
         self._tell(self._capture.late(now_s=self._clock.monotonic_s()))
-        if self._capture.to_rescan:
+        if is_to_rescan or self._capture.to_rescan:
             self._rescan()
             self._capture.to_rescan = False
 

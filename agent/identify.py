@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, Protocol
 
 from agent.cgroups import Hierarchy
 from agent.values import Subject
@@ -43,17 +43,24 @@ def pod_container(path: str) -> tuple[str, str, str] | None:
     return None
 
 
-def own_root(hierarchy: Hierarchy, membership: str, pid: int) -> str | None:
+class Containers(Protocol):
+    """Which cgroups are containers."""
+
+    def subject(self, path: str) -> Subject | None:
+        """The container to which the cgroup at `path` belongs, or None."""
+
+
+def own_root(hierarchy: Hierarchy, containers: Containers, membership: str, pid: int) -> str | None:
     """
-    The cgroup of the pod's container in which the process `pid` runs; None if it runs in none.
+    The cgroup of the container in which the process `pid` runs; None if it runs in none.
 
     `membership` is the text of its /proc/PID/cgroup. In a cgroup namespace of its own that is `/`, and the process is
     looked for in all containers, where the pids of the node are seen (hostPID).
     """
     for path in (hierarchy.path_of(membership) or "", *(path for _, path in hierarchy.cgroups())):
-        found = pod_container(path)
+        found = containers.subject(path)
         if found and pid in hierarchy.members(path):
-            return found[0]
+            return found.root
     return None
 
 

@@ -7,12 +7,13 @@ thread of its own.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from agent.beside import Beside
 from agent.identify import Pods
+from agent.local import Inventory
 from agent.names import PodNames
 from agent.naming import Names
 from agent.pods.directory import Directory
@@ -24,8 +25,8 @@ from agent.roster import Selection
 from agent.selection_file import SelectionFile
 from agent.values import Answer, Candidate, Named
 
-LOOK_S: Final = 1.0
-"""How often a changed selection file is looked for, in seconds."""
+LIST_S: Final = 1.0
+"""How often the runtimes' state is listed, in seconds: a container with a cgroup like no other's is found by it."""
 
 
 class Identity(Protocol):
@@ -39,8 +40,12 @@ class Identity(Protocol):
     def names(self) -> Names:
         """Who they are."""
 
-    def look_up(self, *, urgent: bool) -> None:
-        """Called some times a second, and never blocks; `urgent` says that a container waits for its name."""
+    def look_up(self, *, urgent: bool) -> bool:
+        """
+        Called some times a second, and never blocks; `urgent` says that a container waits for its name.
+
+        True: there may be containers that were not found when their cgroups were made.
+        """
 
 
 class Given:
@@ -50,8 +55,9 @@ class Given:
         self.selection = selection
         self.names: Names = _GivenNames()
 
-    def look_up(self, *, urgent: bool) -> None:
+    def look_up(self, *, urgent: bool) -> bool:  # noqa: ARG002
         """There is nothing to look up."""
+        return False
 
 
 class _GivenNames:
@@ -83,34 +89,61 @@ class Kubernetes:
         directory = Directory()
         self.selection: Selection = Pods()
         self.names: Names = PodNames(directory, rules=lambda: selection_file.rules, own_root=own_root)
-        self._directory = directory
+        self._selection_file = selection_file
         self._pace = pace
         self._sources = Sources(sources, directory, owner_of=owner_of, pace=pace, monotonic_s=monotonic_s)
-        self._selection_file = selection_file
-        self._monotonic_s = monotonic_s
-        self._looked_s = monotonic_s()
-        # A daemon: it may be in the middle of a request when the agent ends, and has nothing to lose.
-        self._thread = threading.Thread(target=self._sources.run, name="pods", daemon=True)
+        self._beside = Beside(self._sources.run, name="pods")
 
     @property
     def status(self) -> Status:
         """Where the names come from now."""
         return self._sources.status
 
-    def await_first(self, timeout_s: float) -> bool:
-        """Wait for the first listing; False if there was none in time."""
-        return self._directory.await_first(timeout_s)
-
-    def look_up(self, *, urgent: bool) -> None:
+    def look_up(self, *, urgent: bool) -> bool:
         """Have the kubelet asked soon if it is urgent; take up a selection file that changed."""
+        self._beside.check()
         if urgent:
             self._pace.hurry()
-        if self._monotonic_s() - self._looked_s >= LOOK_S:
-            self._looked_s = self._monotonic_s()
-            self._selection_file.look()
+        self._selection_file.look()
+        return False
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._beside.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pace.stop()
+
+
+class Local:
+    """The containers of this node, as their runtimes name them."""
+
+    def __init__(self, inventory: Inventory, names: Names, selection: Selection, selection_file: SelectionFile) -> None:
+        self.selection = selection
+        self.names = names
+        self._selection_file = selection_file
+        self._inventory = inventory
+        self._pace = Pace(steady_s=LIST_S, hurried_s=LIST_S)
+        self._beside = Beside(self._follow, name="runtimes")
+        self._seen = inventory.view
+
+    def look_up(self, *, urgent: bool) -> bool:  # noqa: ARG002 - it is as fast as it can be
+        """Take up a selection file that changed; say whether there are other containers than before."""
+        self._beside.check()
+        self._selection_file.look()
+        has_changed = self._inventory.view is not self._seen
+        self._seen = self._inventory.view
+        return has_changed
+
+    def _follow(self) -> None:
+        while not self._pace.stopped:
+            self._inventory.refresh()
+            self._pace.wait()
+
+    def __enter__(self) -> Self:
+        self._beside.start()
         return self
 
     def __exit__(

@@ -27,6 +27,7 @@ from agent.cluster import kubernetes_of
 from agent.drain import Reading, ShowAll
 from agent.dry_run import DryRun
 from agent.endpoints import Surroundings
+from agent.host import local_of
 from agent.identify import Globs, Pods, own_root
 from agent.identity import Given, Identity
 from agent.lock import only_agent
@@ -36,7 +37,7 @@ from agent.networks import Networks
 from agent.probe import Probe
 from agent.program import Build
 from agent.redact import Redactor, key_from
-from agent.roster import Roster
+from agent.roster import Roster, Selection
 from agent.settings import Settings
 from agent.show import Lines, Show, Tables
 from agent.syscalls import SyscallTable
@@ -125,9 +126,18 @@ def identity_of(settings: Settings, hierarchy: Hierarchy, clock: SystemClock) ->
     if globs := given_cgroups(settings):
         yield Given(globs)
         return
-    own = own_root(hierarchy, _text("/proc/self/cgroup"), os.getpid())
-    with kubernetes_of(settings, own_root=own, environ=os.environ, monotonic_s=clock.monotonic_s) as identity:
-        yield identity
+
+    def own(selection: Selection) -> str | None:
+        return own_root(hierarchy, selection, _text("/proc/self/cgroup"), os.getpid())
+
+    if settings.identity.from_cluster:
+        with kubernetes_of(
+            settings, own_root=own(Pods()), environ=os.environ, monotonic_s=clock.monotonic_s
+        ) as kubernetes:
+            yield kubernetes
+    else:
+        with local_of(settings, hierarchy, own) as local:
+            yield local
 
 
 def fitted(settings: Settings, hierarchy: Hierarchy, table: SyscallTable) -> tuple[Build, Reading]:

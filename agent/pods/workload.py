@@ -88,3 +88,21 @@ def _cronjob(job: Owner, created: datetime | None) -> Owner | None:
 
 def _revision(labels: Mapping[str, str]) -> str | None:
     return next((labels[label] for label in _REVISIONS if label in labels), None)
+
+
+def workload_by_labels(pod_name: str, labels: Mapping[str, str]) -> Workload:
+    """
+    The workload of a pod of which only name and labels are known, as a runtime knows it; empty where they don't tell.
+
+    The pods of a Deployment are named <deployment>-<hash>-<random>, those of a StatefulSet <statefulset>-<number>, and
+    its revisions <statefulset>-<hash>.
+    """
+    for label, kind in _HASH_OWNERS.items():
+        name, _, _ = pod_name.rpartition(f"-{labels[label]}-") if label in labels else ("", "", "")
+        if name:
+            return Workload(kind=kind, name=name, revision=labels[label])
+    revision = labels.get(REVISION_HASH, "")
+    name, _, number = pod_name.rpartition("-")
+    if name and number.isdecimal() and revision.startswith(f"{name}-"):
+        return Workload(kind="StatefulSet", name=name, revision=revision)
+    return Workload()

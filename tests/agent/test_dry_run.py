@@ -245,7 +245,7 @@ def loop_of(
         return []
 
     loop = DryRun(
-        stage.capture, told, poll=poll, rescan=lambda: None, look_up=lambda: None, clock=clock, window_s=window_s
+        stage.capture, told, poll=poll, rescan=lambda: None, look_up=lambda: False, clock=clock, window_s=window_s
     )
     return loop
 
