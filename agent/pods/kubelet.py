@@ -18,7 +18,7 @@ from typing import Any, Final
 from agent.pods.hurdle import Hurdle, KubeletError
 from agent.pods.kubelet_address import address_of
 from agent.pods.kubelet_channel import Answer, Channel, Limits
-from agent.pods.kubelet_faults import Peer
+from agent.pods.kubelet_peer import Peer
 from agent.pods.pace import Pace
 from agent.pods.pod import Pod, PodFormatError, pods_of
 from agent.pods.refusals import refusal

@@ -23,7 +23,9 @@ from urllib3.response import HTTPResponse
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from agent.pods.hurdle import Hurdle, KubeletError
-from agent.pods.kubelet_faults import Peer, fault, other_name, over_bound
+from agent.pods.kubelet_faults import fault, over_bound
+from agent.pods.kubelet_peer import Peer
+from agent.pods.kubelet_tls import other_name
 from agent.pods.kubelet_trust import trusting
 
 _PIECE_BYTES: Final = 1 << 16

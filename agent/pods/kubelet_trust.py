@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from agent.pods.kubelet_faults import no_authority
+from agent.pods.kubelet_tls import no_authority
 
 
 def trusting(ca_file: Path | None) -> ssl.SSLContext:

@@ -19,7 +19,8 @@ from playback_server import Conduct
 from agent.pods.hurdle import Hurdle, KubeletError
 from agent.pods.kubelet_address import Address
 from agent.pods.kubelet_channel import Limits
-from agent.pods.kubelet_faults import Peer, fault
+from agent.pods.kubelet_faults import fault
+from agent.pods.kubelet_peer import Peer
 
 PEER = Peer(address=Address(host="node.example"), node="knode-1", ca_file=Path("/ca.crt"))
 
