@@ -91,7 +91,7 @@ def rules_from(text: str, *, source: str) -> Rules:
     """The rules in the text of a selection file (YAML or JSON); raises InputError with the place that is wrong."""
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a 13th month, thousands of brackets
         raise _refused(source, f"it is no YAML: {error}") from error
     document = {} if document is None else document
     _require_fields(document, ("include", "exclude"), where="the file", source=source)
@@ -102,7 +102,7 @@ def rules_from(text: str, *, source: str) -> Rules:
 
 
 def _rules(document: Mapping[str, Any], key: str, *, source: str) -> tuple[Rule, ...]:
-    rules = document.get(key) or []
+    rules = _given(document, key, [])
     if not isinstance(rules, list):
         raise _refused(source, f"{key} is no list")
     return tuple(_rule(rule, where=f"{key}[{index}]", source=source) for index, rule in enumerate(rules))
@@ -116,18 +116,22 @@ def _rule(document: Any, *, where: str, source: str) -> Rule:
     for field, glob in globs.items():
         if not isinstance(glob, str) or not glob:
             raise _refused(source, f"{where}.{field} is no text")
-    selector = document.get("selector", {})
-    return Rule(**globs, requirements=_requirements(selector, where=f"{where}.selector", source=source))
+    if "selector" not in document:
+        return Rule(**globs)
+    requirements = _requirements(document["selector"], where=f"{where}.selector", source=source)
+    return Rule(**globs, requirements=requirements)
 
 
 def _requirements(selector: Any, *, where: str, source: str) -> tuple[Requirement, ...]:
     _require_fields(selector, ("matchLabels", "matchExpressions"), where=where, source=source)
-    labels = selector.get("matchLabels") or {}
+    labels = _given(selector, "matchLabels", {})
     if not isinstance(labels, dict) or not all(isinstance(part, str) for pair in labels.items() for part in pair):
         raise _refused(source, f"{where}.matchLabels is no map of text to text (numbers and true want quotes)")
-    expressions = selector.get("matchExpressions") or []
+    expressions = _given(selector, "matchExpressions", [])
     if not isinstance(expressions, list):
         raise _refused(source, f"{where}.matchExpressions is no list")
+    if not labels and not expressions:
+        raise _refused(source, f"{where} is empty, and would match everything")
     return (
         *(Requirement(key=key, operator="In", values=(value,)) for key, value in labels.items()),
         *(
@@ -139,12 +143,18 @@ def _requirements(selector: Any, *, where: str, source: str) -> tuple[Requiremen
 
 def _requirement(document: Any, *, where: str, source: str) -> Requirement:
     _require_fields(document, ("key", "operator", "values"), where=where, source=source)
-    key, operator, values = document.get("key"), document.get("operator"), document.get("values") or []
+    key, operator, values = document.get("key"), document.get("operator"), _given(document, "values", [])
     if not isinstance(key, str) or operator not in _OPERATORS:
         raise _refused(source, f"{where} wants a key, and an operator out of {', '.join(_OPERATORS)}")
     if not _is_texts(values) or bool(values) != (operator in {"In", "NotIn"}):
         raise _refused(source, f"{where}: In and NotIn want a list of texts as values, the others none")
     return Requirement(key=key, operator=operator, values=tuple(values))
+
+
+def _given(document: Mapping[str, Any], key: str, default: Any) -> Any:
+    """What is given; the default where it is left out or left empty, which YAML reads as null."""
+    value = document.get(key)
+    return default if value is None else value
 
 
 def _is_texts(values: Any) -> bool:

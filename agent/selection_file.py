@@ -56,16 +56,16 @@ def _read(path: Path) -> Rules:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
-        text = content.decode()
     except OSError as error:
         raise InputError(
             f"reading the selection in {path}: {error.strerror}",
             remedy="give --selection a file that is there and can be read, or leave it out to watch everything",
         ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"the selection in {path} is no UTF-8 text", remedy="see docs/identity.md") from error
     if len(content) > MAX_BYTES:
         raise InputError(
             f"the selection in {path} is larger than {MAX_BYTES} bytes", remedy="use fewer rules, with globs"
         )
-    return rules_from(text, source=str(path))
+    try:
+        return rules_from(content.decode(), source=str(path))
+    except UnicodeDecodeError as error:
+        raise InputError(f"the selection in {path} is no UTF-8 text", remedy="see docs/identity.md") from error
