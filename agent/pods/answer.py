@@ -46,7 +46,7 @@ class Answer:
         try:
             yield from self._response
         except READ_ERRORS as error:
-            raise failure(error, server=self._server) from error
+            raise self._broken_off(error) from error
 
     def end(self) -> None:
         """Read no more of it; ends `lines` in another thread too."""
@@ -61,7 +61,14 @@ class Answer:
         try:
             return self._response.data
         except READ_ERRORS as error:
-            raise failure(error, server=self._server) from error
+            raise self._broken_off(error) from error
+
+    def _broken_off(self, error: Exception) -> SourceError:
+        return SourceError(
+            f"the API server at {self._server} broke off its answer: {_innermost(error)}",
+            remedy="nothing if it passes, as when the API server is restarted; if it stays, see what stands between "
+            "and ends connections that are quiet for long",
+        )
 
     def _refused(self, body: bytes, asked: Asked) -> RefusedError:
         try:
@@ -74,7 +81,7 @@ class Answer:
 
 
 def failure(error: Exception, *, server: str) -> SourceError:
-    """The error of a connection that can't be made, or that broke."""
+    """The error of a request that got no answer."""
     certificate = next((one for one in _causes(error) if isinstance(one, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
         return SourceError(

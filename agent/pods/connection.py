@@ -104,16 +104,11 @@ class Connection:
 def in_cluster(
     environ: Mapping[str, str], *, token_file: Path = ACCOUNT / "token", ca_file: Path = ACCOUNT / "ca.crt"
 ) -> Connection:
-    """
-    The API server of the cluster in a pod of which this process runs.
-
-    If it runs in none, or its service account is not there, that is raised when something is asked.
-    """
-    host, port = environ.get(HOST, ""), environ.get(PORT, "")
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return Connection(
-        service_account(environ, token_file=token_file, ca_file=ca_file), server=f"https://{address}" if host else ""
-    )
+    """The API server of the cluster in a pod of which this process runs; SourceError if it runs in none."""
+    credentials = service_account(environ, token_file=token_file, ca_file=ca_file)
+    credentials.check()
+    host, port = environ[HOST], environ[PORT]
+    return Connection(credentials, server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}")
 
 
 def by_kubeconfig(file: Path) -> Connection:

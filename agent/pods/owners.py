@@ -142,13 +142,13 @@ class CachedOwners:
             self.counts["dropped"] += 1
 
     def _tell(self, error: SourceError) -> None:
-        """Log a reason once."""
+        """Log a reason once: known by its remedy, since the problem may have an object's name in it."""
         self.counts["refused"] += 1
-        if error.problem in self._reasons:
+        if error.remedy in self._reasons:
             return
         if len(self._reasons) == REASONS_KEPT:
             self._reasons.clear()
-        self._reasons.add(error.problem)
+        self._reasons.add(error.remedy)
         log.warning("owner_not_told", problem=error.problem, remedy=error.remedy)
 
 

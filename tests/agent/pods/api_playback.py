@@ -7,10 +7,8 @@ HTTPS on 127.0.0.1, with pods of one node, owners by name, watches with a histor
 from __future__ import annotations
 
 import base64
-import json
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,70 +16,7 @@ from typing import Any, Self
 import trustme
 import yaml
 from api_playback_http import Server
-
-RECORDINGS = Path(__file__).parents[2] / "fixtures/kubernetes/apiserver"
-NODE = "knode-1"
-"""Name of the node that was recorded."""
-FIRST_WATCHED = "watch-pods-from-list.jsonl"
-"""The events that followed the recorded list of pods."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the server was asked."""
-
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-
-    @property
-    def token(self) -> str | None:
-        """The bearer token, if one was sent."""
-        kind, _, token = self.headers.get("authorization", "").partition(" ")
-        return token if kind.lower() == "bearer" else None
-
-    @property
-    def is_watch(self) -> bool:
-        return self.query.get("watch") == "true"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """An answer that is given instead of the usual one."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def recorded(cls, status: int, name: str, **headers: str) -> Reply:
-        """One whose body is a recording, without its headers if it has them."""
-        body = (RECORDINGS / name).read_bytes()
-        return cls(status=status, body=body[body.index(b"{") :], headers=headers)
-
-
-ANONYMOUS = Reply.recorded(403, "anonymous-pods-403.json")
-UNAUTHORIZED = Reply.recorded(401, "bad-token-401.json")
-NOT_FOUND = Reply.recorded(404, "notfound-pod.json")
-TOO_OLD_TO_LIST = Reply.recorded(410, "list-too-old-410.txt")
-TOO_OLD_TO_WATCH = (RECORDINGS / "watch-too-old.txt").read_bytes().split(b"\n\n", 1)[-1].split(b"\r\n\r\n")[-1].strip()
-
-
-def forbidden(doing: str) -> Reply:
-    """403 as the API server words it, such as `list resource "pods"`."""
-    status = json.loads((RECORDINGS / "forbidden-secrets.json").read_text())
-    status["message"] = status["message"].replace('list resource "secrets"', doing)
-    return Reply(status=403, body=json.dumps(status).encode())
-
-
-def recorded(name: str) -> Any:
-    """A recording of JSON."""
-    return json.loads((RECORDINGS / name).read_text())
-
-
-def recorded_events(name: str = FIRST_WATCHED) -> list[Any]:
-    """The events of a recorded watch."""
-    return [json.loads(line) for line in (RECORDINGS / name).read_text().splitlines()]
+from api_playback_replies import Reply, Request, recorded
 
 
 class PlaybackApiServer:
@@ -92,9 +27,12 @@ class PlaybackApiServer:
     `replies`, `tokens`, `hang`, `cut`. `requests` are all that it was asked.
     """
 
-    def __init__(self, *, ca: trustme.CA | None = None, certified: str = "127.0.0.1") -> None:
-        self._ca = ca or trustme.CA()
-        self._server = Server(self, self._ca.issue_cert(certified))
+    def __init__(self, folder: Path, *, certified: str = "127.0.0.1") -> None:
+        ca = trustme.CA()
+        self._server = Server(self, ca.issue_cert(certified))
+        self.ca_file = folder / "api-ca.crt"
+        """The CA that its certificate can be verified with."""
+        ca.cert_pem.write_to_path(self.ca_file)
         self.changed = threading.Condition()
         """Notified when there is something new to tell, or a new request; also the lock of what follows."""
         self.requests: list[Request] = []
@@ -110,10 +48,18 @@ class PlaybackApiServer:
         """Pods on a page of a list at most, whatever limit is asked for."""
         self.events: list[Any] = []
         """All events since `forgotten`, oldest first."""
+        self.lines: list[str] = []
+        """Lines that are still to be sent, by `tell`."""
         self.forgotten = 0
         """Versions up to this one are too old to watch from."""
         self.cuts = 0
         """How often the streams that run were cut."""
+        self.breaking = False
+        """Whether streams are cut as soon as they begin."""
+        self.greeting: str | None = None
+        """A line that every stream begins with."""
+        self.watch_s: float | None = None
+        """After how long a quiet watch ends, if that is sooner than it was asked to."""
         self.stopped = False
         self.watching = 0
         """How many watches are open."""
@@ -141,16 +87,11 @@ class PlaybackApiServer:
     def url(self) -> str:
         return f"https://127.0.0.1:{self._server.port}"
 
-    @property
-    def ca(self) -> bytes:
-        """The CA's certificate, PEM."""
-        return self._ca.cert_pem.bytes()
-
-    def kubeconfig(self, path: Path, *, token: str = "let-me-in", **cluster: Any) -> Path:  # noqa: S107 - made up
+    def kubeconfig(self, path: Path, *, bearer: str = "let-me-in", **cluster: Any) -> Path:
         """Write a kubeconfig for this server to a file."""
         cluster = {
             "server": self.url,
-            "certificate-authority-data": base64.b64encode(self.ca).decode(),
+            "certificate-authority-data": base64.b64encode(self.ca_file.read_bytes()).decode(),
             **cluster,
         }
         config = {
@@ -159,16 +100,16 @@ class PlaybackApiServer:
             "current-context": "here",
             "contexts": [{"name": "here", "context": {"cluster": "here", "user": "agent"}}],
             "clusters": [{"name": "here", "cluster": cluster}],
-            "users": [{"name": "agent", "user": {"token": token} if token else {}}],
+            "users": [{"name": "agent", "user": {"token": bearer} if bearer else {}}],
         }
         path.write_text(yaml.safe_dump(config))
         return path
 
-    def service_account(self, folder: Path, *, token: str = "let-me-in") -> dict[str, str]:  # noqa: S107 - made up
+    def service_account(self, folder: Path, *, bearer: str = "let-me-in") -> dict[str, str]:
         """Write `token` and `ca.crt` as the kubelet does, and give the environment of a pod."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "token").write_text(token)
-        (folder / "ca.crt").write_bytes(self.ca)
+        (folder / "token").write_text(bearer)
+        (folder / "ca.crt").write_bytes(self.ca_file.read_bytes())
         return {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self._server.port)}
 
     @property
@@ -206,10 +147,10 @@ class PlaybackApiServer:
                 self.events.append(event)
             self.changed.notify_all()
 
-    def tell(self, line: Any) -> None:
-        """Send one line to those who watch that changes nothing; a str goes as it is, all else as JSON."""
+    def tell(self, line: str) -> None:
+        """Send a line to whoever watches first from now on, ahead of the events that it hasn't got yet."""
         with self.changed:
-            self.events.append(line)
+            self.lines.append(line)
             self.changed.notify_all()
 
     def forget(self) -> None:

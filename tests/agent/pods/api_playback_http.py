@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import ssl
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import trustme
+from api_playback_replies import ANONYMOUS, NOT_FOUND, TOO_OLD_TO_WATCH, UNAUTHORIZED, Reply, Request
 
 if TYPE_CHECKING:
-    from api_playback import PlaybackApiServer, Reply
+    from api_playback import PlaybackApiServer
 
 PODS = "/api/v1/pods"
+GLANCE_S = 0.05
+"""How soon it is seen that a client is gone."""
 
 
 class Server(ThreadingHTTPServer):
@@ -82,7 +87,8 @@ class Connection(BaseHTTPRequestHandler):
         if reply is not None:
             self._send(reply.status, reply.body, reply.headers)
         elif address.path == PODS and query.get("watch") == "true":
-            self._watch(int(query["resourceVersion"]), float(query.get("timeoutSeconds", 1800)))
+            asked_s = float(query.get("timeoutSeconds", 1800))
+            self._watch(int(query["resourceVersion"]), asked_s if api.watch_s is None else min(asked_s, api.watch_s))
         elif address.path == PODS:
             self._list(query)
         else:
@@ -90,8 +96,6 @@ class Connection(BaseHTTPRequestHandler):
 
     def _received(self, path: str, query: dict[str, str]) -> Reply | None:
         """Note the request, hang if it is to, and give the reply that is given instead of the usual one, if any."""
-        from api_playback import ANONYMOUS, UNAUTHORIZED, Request  # noqa: PLC0415 - they need each other
-
         api = self.server.api
         request = Request(path=path, query=query, headers={key.lower(): value for key, value in self.headers.items()})
         api.requests.append(request)
@@ -104,9 +108,9 @@ class Connection(BaseHTTPRequestHandler):
         for beginning, reply in api.always.items():
             if self.path.startswith(beginning):
                 return reply
-        if api.tokens is None or request.token in api.tokens:
+        if api.tokens is None or request.bearer in api.tokens:
             return None
-        return ANONYMOUS if request.token is None else UNAUTHORIZED
+        return ANONYMOUS if request.bearer is None else UNAUTHORIZED
 
     def _list(self, query: dict[str, str]) -> None:
         api = self.server.api
@@ -120,11 +124,9 @@ class Connection(BaseHTTPRequestHandler):
         self._send(200, json.dumps(document).encode(), {})
 
     def _object(self, path: str) -> None:
-        from api_playback import NOT_FOUND  # noqa: PLC0415
-
         found = self.server.api.objects.get(path)
         if found is None:
-            self._send(404, NOT_FOUND.body, {})
+            self._send(NOT_FOUND.status, NOT_FOUND.body, {})
         elif "as=PartialObjectMetadata" in self.headers.get("Accept", ""):
             partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": found["metadata"]}
             self._send(200, json.dumps(partial).encode(), {})
@@ -155,34 +157,44 @@ class Connection(BaseHTTPRequestHandler):
                 api.changed.notify_all()
 
     def _stream(self, version: int, timeout_s: float) -> None:
-        from api_playback import TOO_OLD_TO_WATCH  # noqa: PLC0415
-
         api = self.server.api
         with api.changed:
-            cuts, sent = api.cuts, _index_after(api.events, version)
+            cuts, sent = -1 if api.breaking else api.cuts, _index_after(api.events, version)
             is_too_old = version < api.forgotten
         if is_too_old:
             self._chunk(TOO_OLD_TO_WATCH + b"\n")
             self._chunk(b"")
             return
+        if api.greeting is not None:
+            self._chunk(api.greeting.encode() + b"\n")
         while True:
-            fresh, is_cut = self._awaited(sent, cuts, timeout_s)
-            for event in fresh:
-                self._chunk((event if isinstance(event, str) else json.dumps(event)).encode() + b"\n")
+            lines, fresh, is_cut = self._awaited(sent, cuts, timeout_s)
+            for line in (*lines, *map(json.dumps, fresh)):
+                self._chunk(line.encode() + b"\n")
             sent += len(fresh)
             if is_cut:
                 self._break_off()
                 return
-            if not fresh:
+            if not (lines or fresh):
                 self._chunk(b"")
                 return
 
-    def _awaited(self, sent: int, cuts: int, timeout_s: float) -> tuple[list[Any], bool]:
-        """The events after those sent, none if none came in time; and whether the stream is to be cut."""
+    def _awaited(self, sent: int, cuts: int, timeout_s: float) -> tuple[list[str], list[Any], bool]:
+        """The lines and events that are to be sent, none if none came in time; and whether the stream is to be cut."""
         api = self.server.api
+        until_s = time.monotonic() + timeout_s
         with api.changed:
-            api.changed.wait_for(lambda: api.stopped or api.cuts > cuts or len(api.events) > sent, timeout_s)
-            return api.events[sent:], api.stopped or api.cuts > cuts
+            while not (api.stopped or api.cuts > cuts or api.lines or len(api.events) > sent):
+                if time.monotonic() > until_s or self._client_is_gone():
+                    return [], [], False
+                api.changed.wait(min(GLANCE_S, timeout_s))
+            lines, api.lines = api.lines, []
+            return lines, api.events[sent:], api.stopped or api.cuts > cuts
+
+    def _client_is_gone(self) -> bool:
+        """Whether it closed the connection: while it reads a watch, it sends nothing."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable)
 
     def _chunk(self, content: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
@@ -193,11 +205,7 @@ class Connection(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
-def _version(event: Any) -> int:
-    """The version that an event makes; 0 if it is none that counts."""
-    return int(event["object"]["metadata"].get("resourceVersion", 0)) if isinstance(event, dict) else 0
-
-
 def _index_after(events: list[Any], version: int) -> int:
-    """Index of the first event that is newer than a version; those that are no events belong to the one before."""
-    return next((index for index, event in enumerate(events) if _version(event) > version), len(events))
+    """Index of the first event that is newer than a version."""
+    newer = (i for i, event in enumerate(events) if int(event["object"]["metadata"]["resourceVersion"]) > version)
+    return next(newer, len(events))
