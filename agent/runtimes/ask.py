@@ -32,4 +32,6 @@ def ask(argv: Sequence[str]) -> str | None:
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["without a word"]
         raise Unreadable(Path(program), f"it ended with code {done.returncode}: {lines[-1]}")
-    return done.stdout[:MAX_BYTES].decode(errors="replace")
+    if len(done.stdout) > MAX_BYTES:
+        raise Unreadable(Path(program), f"its answer is longer than {MAX_BYTES >> 20} MiB")
+    return done.stdout.decode(errors="replace")

@@ -50,6 +50,8 @@ class State:
     """When that process began, in clock ticks since the boot, as field 22 of /proc/PID/stat; None where not told."""
     cgroups_path: str | None = None
     """`linux.cgroupsPath` of the OCI configuration: an absolute path, or `slice:prefix:name`; None where not told."""
+    cgroup_mark: str | None = None
+    """What a component of its cgroup's path is or has in it, where cgroups_path is not told and it is certain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ class Docker:
             image=own.get("image"),
             image_id=own.get("id"),
         )
-        return State(id=entry.id, pid=pid, traits=traits)
+        return State(id=entry.id, pid=pid, traits=traits, cgroup_mark=entry.id)
 
     def asked(self, states: Sequence[State], ask: Ask) -> Mapping[str, Traits]:
         """As in Source: the disk tells all."""

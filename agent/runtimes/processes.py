@@ -37,24 +37,25 @@ def root_cgroup(state: State, *, cgroup_of: CgroupOf, owner: int | None, proc: P
         return None
     if owner is not None and f"/user-{owner}.slice/" not in path:
         raise Misplaced(f"its first process is not below user-{owner}.slice")
-    declared = oci.declared_cgroup(state.cgroups_path) if state.cgroups_path else None
-    found = _cut(path, container_id=state.id, leaf=declared.rpartition("/")[2] if declared else None)
-    if found is None and declared:
-        raise Misplaced("its first process is in another cgroup than its state says")
-    if path.startswith("/.."):
-        if not declared or owner is not None:
-            raise Misplaced("its cgroup is outside the agent's cgroup namespace")
-        return declared
     if path == "/":
         raise Misplaced("it has no cgroup of its own")
-    return found or path
+    declared = oci.declared_cgroup(state.cgroups_path) if state.cgroups_path else None
+    mark = declared.rpartition("/")[2] if declared else state.cgroup_mark
+    found = _cut(path, state.id, mark)
+    if found is None and mark:
+        raise Misplaced("its first process is in another cgroup than its state says")
+    if not path.startswith("/.."):
+        return found or path
+    if declared is None or owner is not None:
+        raise Misplaced("its cgroup is outside the agent's cgroup namespace")
+    return declared
 
 
-def _cut(path: str, *, container_id: str, leaf: str | None) -> str | None:
-    """The path down to the first component that has the container's id or is the declared one; None without such."""
+def _cut(path: str, container_id: str, mark: str | None) -> str | None:
+    """The path down to the first component that is the mark, or has the container's id; None without such."""
     components = path.split("/")
     for index, component in enumerate(components):
-        if component.lstrip("-") == leaf or (len(container_id) >= _SHORTEST_ID and container_id in component):
+        if component.lstrip("-") == mark or (len(container_id) >= _SHORTEST_ID and container_id in component):
             return "/".join(components[: index + 1])
     return None
 

@@ -107,8 +107,9 @@ class Podman(_Storage):
         if not states or not self.command:
             return {}
         told = _decoded(ask([*self.command, "ps", "--no-trunc", "--format", "json"]) or "[]")
-        found = [oci.mapping(one) for one in told] if isinstance(told, list) else []
-        return {str(one.get("Id")): _labelled(one) for one in found}
+        if not isinstance(told, list):
+            raise files.Unreadable(Path(self.command[0]), "its answer is no JSON list")
+        return {str(one.get("Id")): _labelled(one) for one in map(oci.mapping, told)}
 
     def _stored(self, entry: Entry) -> Traits:
         """What the storage knows of a container."""
