@@ -24,7 +24,7 @@ class PlaybackApiServer:
     An API server of one node.
 
     What it knows may be changed while it runs, from any thread: `pods`, `push`, `forget`; and so may how it fails:
-    `replies`, `tokens`, `hang`, `cut`. `requests` are all that it was asked.
+    `replies`, `always`, `tokens`, `hang`, `cut`, `breaking`. `requests` are all that it was asked.
     """
 
     def __init__(self, folder: Path, *, certified: str = "127.0.0.1") -> None:
@@ -43,7 +43,7 @@ class PlaybackApiServer:
         self.tokens: set[str] | None = None
         """Tokens that are let in; None: whoever asks."""
         self.hanging: set[str] = set()
-        """Beginnings of path and query that get no answer while they stand here."""
+        """Beginnings of path and query that get no answer, by `hang` and `go_on`."""
         self.page: int | None = None
         """Pods on a page of a list at most, whatever limit is asked for."""
         self.events: list[Any] = []
@@ -163,6 +163,17 @@ class PlaybackApiServer:
         """Break off all streams, each in the middle of a line."""
         with self.changed:
             self.cuts += 1
+            self.changed.notify_all()
+
+    def hang(self, beginning: str) -> None:
+        """Take requests whose path and query begin like this, and don't answer them."""
+        with self.changed:
+            self.hanging.add(beginning)
+
+    def go_on(self) -> None:
+        """Answer again, those who wait first."""
+        with self.changed:
+            self.hanging.clear()
             self.changed.notify_all()
 
     def hold(self, listed: Any, *, plural: str) -> None:

@@ -263,9 +263,12 @@ def test_server_that_speaks_no_tls_is_told_of(api: PlaybackApiServer, tmp_path: 
 
 
 def test_server_that_does_not_answer_is_not_waited_for(api: PlaybackApiServer, joined: Joined) -> None:
-    api.hanging.add(VERSION)
+    api.hang(VERSION)
+    connection = joined()
     with pytest.raises(SourceError, match=r"is not reached: .*timed out"):
-        joined().get(VERSION, read_s=0.1)
+        connection.get(VERSION, read_s=0.1)
+    api.go_on()
+    assert version(connection) == "1"
 
 
 def test_server_is_reachable_if_it_takes_connections(joined: Joined, monkeypatch: pytest.MonkeyPatch) -> None:
