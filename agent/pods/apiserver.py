@@ -31,7 +31,7 @@ end: so the version to resume from is never older than this."""
 GRACE_S: Final = 10
 """Silence beyond that, after which the connection is taken for dead."""
 QUIET_S: Final = 20
-"""How long nothing new is told at most. With the rests below, the caller is back after about a minute even if all fails."""
+"""How long nothing is told at most while all is well. When all fails, the caller is back after about a minute."""
 GLANCE_S: Final = 1.0
 """How long it takes at most to see that it is over."""
 BETWEEN_S: Final = 1.0
