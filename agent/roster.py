@@ -51,7 +51,7 @@ class Watched:
 
     subject: Subject
     born: int
-    """Id of its first cgroup."""
+    """Id of its oldest cgroup, whichever came to light first."""
     slots: list[int]
     """The first is the one that its cgroups are assigned to; in the others something was counted provisionally."""
     since_s: float
@@ -76,7 +76,7 @@ class Roster:
         self._by_slot: dict[int, Watched] = {}
         self._by_cgroup: dict[int, Watched] = {}
         self._gone: list[Watched] = []
-        self._idle_slots: list[int] = []
+        self._idle_slots: set[int] = set()
         self._without_slot: set[str] = set()
         self._dismissed = Dismissed()
 
@@ -119,9 +119,10 @@ class Roster:
         if owner is not None:
             self._remember(owner, cgroup_id)
             return
-        if subject is None or self._dismissed.takes(subject.root, cgroup_id):
+        # A slot that is idle was its parent's, whose container was dismissed after the kernel had made the cgroup.
+        if subject is None or self._dismissed.takes(subject.root, cgroup_id) or slot in self._idle_slots:
             self._slots.leave(cgroup_id)
-            self._idle_slots.append(slot)
+            self._idle_slots.add(slot)
             return
         watched = self._by_root.get(subject.root)
         if watched is None:
@@ -162,7 +163,7 @@ class Roster:
             self._slots.leave(cgroup_id)
         for slot in watched.slots:
             self._by_slot.pop(slot, None)
-            self._idle_slots.append(slot)
+            self._idle_slots.add(slot)
 
     def recall(self, root: str) -> None:
         """A container is to be watched again: it will be when its cgroups are found anew."""
@@ -173,10 +174,10 @@ class Roster:
         for watched in self._gone:
             for slot in watched.slots:
                 self._by_slot.pop(slot, None)
-                self._idle_slots.append(slot)
+                self._idle_slots.add(slot)
         for slot in self._idle_slots:
             self._slots.recycle(slot)
-        self._gone, self._idle_slots = [], []
+        self._gone, self._idle_slots = [], set()
         self._without_slot.clear()
 
     def _enlisted(self, subject: Subject, born: int, slot: int | None, at_s: float) -> Watched | None:
@@ -192,5 +193,6 @@ class Roster:
         self._slots.assign(cgroup_id, watched.slots[0])
 
     def _remember(self, watched: Watched, cgroup_id: int) -> None:
+        watched.born = min(watched.born, cgroup_id)
         watched.cgroup_ids.add(cgroup_id)
         self._by_cgroup[cgroup_id] = watched

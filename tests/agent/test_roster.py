@@ -148,11 +148,101 @@ def test_what_went_without_a_word_is_noticed_when_the_tree_is_looked_through(ros
     assert [(watched.subject.root, watched.until_s) for watched in roster] == [("/demo/b", None), ("/demo/a", 5)]
 
 
+def test_dismissed_container_is_watched_no_longer(roster: Roster, slots: FakeSlots) -> None:
+    """None of its cgroups; it is shown as dismissed, and its slots come back when the window was closed."""
+    roster.found(11, "/demo/a", 0)
+    roster.found(12, "/demo/a/x", 0)
+    roster.found(13, "/demo/b", 0)
+    roster.dismiss("/demo/a")
+    assert roots(roster) == ["/demo/b"]
+    assert slots.of == {13: 2}
+    assert roster.of_slot(1) is None
+    assert [(one.subject.root, one.born) for one in roster.dismissed] == [("/demo/a", 11)]
+    assert 1 not in slots.free
+    roster.after_close()
+    assert 1 in slots.free
+
+
+def test_dismissed_container_is_not_enlisted_anew(roster: Roster, slots: FakeSlots) -> None:
+    """Neither when the tree is looked through nor by a cgroup that is made in it, whose slot comes back."""
+    roster.found(11, "/demo/a", 0)
+    roster.dismiss("/demo/a")
+    roster.after_close()
+    slots.of[12] = slots.free.pop(0)
+    roster.made(12, "/demo/a/x", 2, at_s=1)
+    roster.found(11, "/demo/a", 1)
+    roster.found(12, "/demo/a/x", 1)
+    roster.after_close()
+    assert (roots(roster), slots.of) == ([], {})
+    assert sorted(slots.free) == [1, 2, 3, 4, 5]
+    assert roster.unwatched == 0
+
+
+def test_cgroup_that_was_made_just_before_its_container_was_dismissed_is_left(roster: Roster, slots: FakeSlots) -> None:
+    """The kernel gave it the container's slot, which is to be another's soon."""
+    roster.found(11, "/demo/a", 0)
+    slots.of[12] = 1
+    roster.dismiss("/demo/a")
+    roster.made(12, "/demo/a/x", 1, at_s=1)
+    roster.after_close()
+    assert slots.of == {}
+    assert sorted(slots.free) == [1, 2, 3, 4, 5]
+
+
+def test_recalled_container_is_watched_when_it_is_found(roster: Roster, slots: FakeSlots) -> None:
+    roster.found(11, "/demo/a", 0)
+    roster.dismiss("/demo/a")
+    roster.after_close()
+    roster.recall("/demo/a")
+    assert roster.dismissed == []
+    roster.found(11, "/demo/a", 5)
+    (watched,) = roster
+    assert (watched.subject.root, watched.since_s, slots.of) == ("/demo/a", 5, {11: watched.slots[0]})
+
+
+def test_dismissed_container_is_forgotten_when_its_last_cgroup_goes(roster: Roster) -> None:
+    """Heard of, or noticed when the tree is looked through."""
+    for cgroup_id, path in ((11, "/demo/a"), (12, "/demo/a/x"), (13, "/demo/b")):
+        roster.found(cgroup_id, path, 0)
+    roster.dismiss("/demo/a")
+    roster.dismiss("/demo/b")
+    roster.removed(12, at_s=1)
+    assert [one.subject.root for one in roster.dismissed] == ["/demo/a", "/demo/b"]
+    roster.removed(11, at_s=1)
+    assert [one.subject.root for one in roster.dismissed] == ["/demo/b"]
+    roster.only({1}, at_s=2)
+    assert roster.dismissed == []
+
+
+@pytest.mark.parametrize("root", ["/demo/a", "/demo/never"])
+def test_what_is_not_there_is_neither_dismissed_nor_recalled(roster: Roster, root: str) -> None:
+    """As a container that went before it was named."""
+    roster.found(11, "/demo/a", 0)
+    roster.removed(11, at_s=1)
+    roster.dismiss(root)
+    roster.recall(root)
+    assert roster.dismissed == []
+    assert roots(roster) == ["/demo/a"]
+
+
+def test_container_is_as_old_as_its_oldest_cgroup(roster: Roster) -> None:
+    """In whatever order they come to light: by it a sandbox is told from what runs in it."""
+    roster.found(12, "/demo/a/x", 0)
+    roster.found(11, "/demo/a", 0)
+    roster.found(13, "/demo/a/y", 0)
+    (watched,) = roster
+    assert watched.candidate.born == 11
+
+
 Event = Callable[[Roster], None]
 
 
 class Node(RuleBasedStateMachine):
-    """A kernel that makes and removes cgroups, whose records reach the roster late but in their order."""
+    """
+    A kernel that makes and removes cgroups, whose records reach the roster late but in their order.
+
+    Containers are dismissed and recalled at any time in between.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -212,6 +302,18 @@ class Node(RuleBasedStateMachine):
         for path, number in sorted(self.tree.items()):
             self.roster.found(number, path, 0)
         self.roster.only(self.tree.values(), at_s=0)
+        there = {path for path in self.tree if path.count("/") == 2}
+        assert {one.subject.root for one in self.roster.dismissed} <= there, "none is remembered once it went"
+
+    @rule(name=st.sampled_from("ab"))
+    def dismiss(self, name: str) -> None:
+        """It turned out to be nobody's replica."""
+        self.roster.dismiss(f"/demo/{name}")
+
+    @rule(name=st.sampled_from("ab"))
+    def recall(self, name: str) -> None:
+        """It is to be watched after all."""
+        self.roster.recall(f"/demo/{name}")
 
     @rule()
     def close(self) -> None:
@@ -242,6 +344,20 @@ class Node(RuleBasedStateMachine):
     def slot_leads_to_its_owner(self) -> None:
         for watched in self.roster:
             assert all(self.roster.of_slot(slot) is watched for slot in watched.slots)
+
+    @invariant()
+    def cgroup_counts_to_its_own_container(self) -> None:
+        """Once all was heard: nothing that one does is taken for what another did, and nothing of those dismissed."""
+        for path, number in self.tree.items() if not self.events else ():
+            if number in self.slots.of:
+                owner = self.roster.of_slot(self.slots.of[number])
+                assert owner is not None
+                assert f"{path}/".startswith(f"{owner.subject.root}/")
+
+    @invariant()
+    def nobody_is_both_watched_and_dismissed(self) -> None:
+        watched = {one.subject.root for one in self.roster if one.until_s is None}
+        assert not watched & {one.subject.root for one in self.roster.dismissed}
 
 
 TestNode = Node.TestCase
