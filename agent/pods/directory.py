@@ -72,7 +72,9 @@ class Directory:
 
     def tell(self, pods: tuple[Listed, ...], *, at_s: float) -> None:
         """These are all pods of the node, at this moment of the monotonic clock; the same tuple again: no change."""
-        by_uid = {listed.pod.uid: listed for listed in pods}
+        # A static pod's uid is an annotation in the API server's list, which anybody may write who may make pods: where
+        # another pod has the same uid, it is that one's.
+        by_uid = {listed.pod.uid: listed for listed in sorted(pods, key=lambda listed: not listed.pod.static)}
         current = {
             container_id: Known(pod=listed.pod, container=container, workload=listed.workload)
             for listed in by_uid.values()

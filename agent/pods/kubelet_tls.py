@@ -24,7 +24,7 @@ OTHER_CA: Final = frozenset({2, 7, 20, 21})
 PLAINTEXT: Final = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 """How OpenSSL calls an answer that isn't TLS: the first in 1.1 and 3.0, the last from 3.2 on."""
 
-_INSECURE: Final = "or skip the check by kubelet.insecure, with which the token goes to whoever answers there"
+_INSECURE: Final = "or skip the check by --kubelet-insecure (kubelet.insecure in the chart), with which the token goes to whoever answers there"
 _SIGN: Final = (
     "set serverTLSBootstrap: true in the kubelet's configuration and approve its request (kubectl get csr), so that "
     "the cluster's CA signs its certificate"
@@ -44,7 +44,7 @@ def no_authority(ca_file: Path, reason: str) -> KubeletError:
     """The CAs to be trusted can't be read."""
     return _tls(
         f"reading the CA by which the kubelet's certificate is checked, {ca_file}: {reason}",
-        remedy="name a file of PEM certificates as kubelet.caFile; in a pod the cluster's CA is mounted beside the "
+        remedy="name a file of PEM certificates by --kubelet-ca; in a pod the cluster's CA is mounted beside the "
         f"token, unless automountServiceAccountToken is false; {_INSECURE}",
     )
 
@@ -55,12 +55,12 @@ def untrusted(error: ssl.SSLCertVerificationError, peer: Peer, _: Hurdle) -> Kub
     if error.verify_code in SELF_SIGNED:
         return _tls(
             f"{shown} it signed itself, as kubelets do by default, and not one signed by a CA in {peer.ca_file}",
-            remedy=f"{_SIGN}; or name the node's /var/lib/kubelet/pki/kubelet.crt as kubelet.caFile; {_INSECURE}",
+            remedy=f"{_SIGN}; or name the node's /var/lib/kubelet/pki/kubelet.crt by --kubelet-ca; {_INSECURE}",
         )
     if error.verify_code in OTHER_CA:
         return _tls(
             f"{shown} no CA in {peer.ca_file} signed ({error.verify_message})",
-            remedy=f"name the file of the CA that signs the kubelets' certificates as kubelet.caFile; {_INSECURE}",
+            remedy=f"name the file of the CA that signs the kubelets' certificates by --kubelet-ca; {_INSECURE}",
         )
     if error.verify_code == EXPIRED:
         return _tls(

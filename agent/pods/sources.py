@@ -28,6 +28,10 @@ RETRY_LAST_S: Final = 600.0
 RETRY_SILENT_S: Final = 60.0
 """How long at most while none does: the node's names hang on it."""
 
+NO_POD: Final = (
+    "see whether --node is the name that `kubectl get nodes` gives this node; a node without any pod is rare"
+)
+
 log = structlog.get_logger()
 
 
@@ -95,7 +99,7 @@ class Sources:
         for pods in self._open.setdefault(source.name, source.listings()):
             self._failures.pop(source.name, None)
             self._leave_lesser(source)
-            self._note(source.name)
+            self._note(source.name, is_empty=not pods)
             self._told(pods)
             if is_best:
                 self._wait_s = RETRY_FIRST_S
@@ -119,14 +123,17 @@ class Sources:
         except NotNow:
             return Listed(pod=pod, workload=None)
 
-    def _note(self, source: str | None) -> None:
+    def _note(self, source: str | None, *, is_empty: bool = False) -> None:
         """Keep the status up to date, and log it when it has changed."""
         better = self._sources if source is None else self._sources[: self._index(source)]
         errors = [(one.name, self._failures[one.name]) for one in better if one.name in self._failures]
+        problems = [(f"{name}: {error.problem}", error.remedy) for name, error in errors]
+        if is_empty:
+            problems.append((f"{source}: it lists no pod on this node", NO_POD))
         status = Status(
             source=source,
-            problem="; ".join(f"{name}: {error.problem}" for name, error in errors),
-            remedy="; ".join(error.remedy for _, error in errors),
+            problem="; ".join(problem for problem, _ in problems),
+            remedy="; ".join(remedy for _, remedy in problems),
         )
         if status == self.status:
             return

@@ -10,6 +10,7 @@ import pytest
 
 # pytest's importlib mode leaves sys.path alone.
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "pods"))  # where the kubelet and the API server are that tests talk to
 
 from deeds import DEEDS
 from ground import Ground, Seen

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,15 +22,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ground import NEVER_S, Cgroup, Watch, watched_hierarchy
-
-sys.path.insert(0, str(Path(__file__).parent / "pods"))
-
 from asking import jwt
+from ground import NEVER_S, Cgroup, Watch, watched_hierarchy
 from playback import PlaybackKubelet
 from recordings import GRANTED, NODE, Json
 
 from demo import cgroups
+from kinwatch.jsonline import decode
 from kinwatch.snapshot import Snapshot
 
 _numbers = itertools.count()
@@ -146,9 +143,14 @@ class Node:
         self.owed.clear()
         self.show()
 
+    @property
+    def documents(self) -> list[Json]:
+        """The pods as they are described now."""
+        return [pod.document for pod in self._pods]
+
     def show(self) -> None:
         """The kubelet tells the pods as they are described now."""
-        self.kubelet.pods = [pod.document for pod in self._pods]
+        self.kubelet.pods = self.documents
 
     def delete(self, pod: Pod) -> None:
         """The kubelet lists a pod no longer."""
@@ -176,6 +178,11 @@ class Node:
 
 class NodeWatch(Watch):
     """An agent beside the test, and what it told of the node's replicas."""
+
+    def so_far(self) -> list[Snapshot]:
+        """What the agent, which still runs, has told until now."""
+        lines = os.pread(self._output.fileno(), 1 << 30, 0).decode("ascii").split("\n")
+        return [decode(line) for line in lines[:-1]]
 
     @property
     def told(self) -> list[Snapshot]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -203,3 +204,23 @@ def test_agent_in_a_pod_does_not_watch_itself(node: Node) -> None:
     with node.watch(wrapper=("sh", "-c", f'{join} && exec "$@"', "sh")) as agent:
         node.pod("web-a", **WEB).start("web")
     assert {one.replica.pod for one in agent.told} == {"web-a"}
+
+
+# --- Without a cluster ----------------------------------------------------------------------------------------------
+
+
+def test_containers_of_a_node_without_a_cluster_are_named_by_their_runtime(node: Node, tmp_path: Path) -> None:
+    """One that was there before, and one whose runtime tells of it while the agent runs."""
+    state = tmp_path / "run/runc"
+    with Containers(prefix=f"{node.prefix}-runc") as containers:
+        for name in ("db", "web"):
+            containers.start(name, ["/bin/sleep", "600"])
+        written = Path("/var/lib") / containers.prefix.removeprefix("/") / "runc"
+        shutil.copytree(written / "db", state / "db")
+        with node.watch("--names", "runtime", "--host-root", tmp_path, window_s=1) as agent:
+            agent.await_event("window_closed")
+            shutil.copytree(written / "web", state / "web")
+            while "web" not in {one.replica.pod for one in agent.so_far()}:
+                agent.await_event("window_closed")
+    told = {(one.replica.pod, one.workload.kind, one.workload.name, one.coverage.resolved) for one in agent.told}
+    assert told == {(name, "Cgroup", containers.prefix, True) for name in ("db", "web")}

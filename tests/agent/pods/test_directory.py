@@ -44,6 +44,15 @@ def _directory() -> Directory:
     return Directory()
 
 
+def test_pod_that_gives_itself_out_as_a_static_one_takes_no_other_pods_uid(directory: Directory) -> None:
+    """Its annotations are its author's; the order of the listing does not matter."""
+    victim, forger = listed("u", "a"), listed("u", "b")
+    forger = replace(forger, pod=replace(forger.pod, static=True, name="forger"))
+    for pods in ((victim, forger), (forger, victim)):
+        directory.tell(pods, at_s=0)
+        assert directory.listing.by_uid["u"] is victim
+
+
 def test_nothing_is_known_before_the_first_listing(directory: Directory) -> None:
     assert directory.listing == Listing(number=0, by_uid={}, by_container={})
 

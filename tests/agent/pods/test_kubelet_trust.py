@@ -27,7 +27,7 @@ def refusal(asking: Asking, address: str | None = None, **changes: object) -> Ku
     ("certificate", "problem", "remedy"),
     [
         (Certificate.SELF_SIGNED, "signed itself, as kubelets do by default", "serverTLSBootstrap: true"),
-        (Certificate.OTHER_CA, "no CA in", "as kubelet.caFile"),
+        (Certificate.OTHER_CA, "no CA in", "by --kubelet-ca"),
         (
             Certificate.WRONG_NAME,
             "not of the node knode-1: hostname 'knode-1' doesn't match 'another-node'",
@@ -102,7 +102,7 @@ def test_ca_file_that_can_not_be_read(asking: Asking, tmp_path: Path, content: b
     error = refusal(asking, ca_file=file)
     assert problem in error.problem
     assert str(file) in error.problem
-    assert "kubelet.caFile" in error.remedy
+    assert "--kubelet-ca" in error.remedy
 
 
 def test_port_that_does_not_speak_tls(tmp_path: Path, asking: Asking) -> None:

@@ -270,3 +270,12 @@ def test_failure_at_the_end_is_no_change(clock: Clock, follow: Follow, log: Log)
     follow(Cut("kubelet", clock), apiserver)
     assert apiserver.begun_s == []
     assert changes(log) == [("info", None, "kubelet")]
+
+
+def test_source_that_lists_no_pod_at_all_is_followed_and_doubted(clock: Clock, follow: Follow, log: Log) -> None:
+    """As the API server does when it is asked for a node by a wrong name."""
+    followed = follow(Scripted("apiserver", clock, ()))
+    assert followed.status.source == "apiserver"
+    assert "no pod on this node" in followed.status.problem
+    assert "--node" in followed.status.remedy
+    assert [entry["log_level"] for entry in log] == ["warning"]
