@@ -24,7 +24,10 @@ OTHER_CA: Final = frozenset({2, 7, 20, 21})
 PLAINTEXT: Final = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 """How OpenSSL calls an answer that isn't TLS: the first in 1.1 and 3.0, the last from 3.2 on."""
 
-_INSECURE: Final = "or skip the check by --kubelet-insecure (kubelet.insecure in the chart), with which the token goes to whoever answers there"
+_INSECURE: Final = (
+    "or skip the check by --kubelet-insecure (kubelet.insecure in the chart), with which the token goes to whoever "
+    "answers there"
+)
 _SIGN: Final = (
     "set serverTLSBootstrap: true in the kubelet's configuration and approve its request (kubectl get csr), so that "
     "the cluster's CA signs its certificate"
