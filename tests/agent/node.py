@@ -52,6 +52,14 @@ class Pod:
     def start(self, name: str, *, listed: bool = True, role: str = "containers", **in_spec: Any) -> Cgroup:
         """A container of the pod; the kubelet lists it at once, or not before `list_all`."""
         its_id = container_id()
+        self.announce(name, its_id, role=role, **in_spec)
+        cgroup = self._cgroup(its_id)
+        if listed:
+            self._node.list_all()
+        return cgroup
+
+    def announce(self, name: str, its_id: str, *, role: str = "containers", **in_spec: Any) -> None:
+        """A container that somebody else starts, or will; the kubelet does not list it before `list_all`."""
         self.document["spec"].setdefault(role, []).append({"name": name, "image": "shop:1", **in_spec})
         status = {
             "name": name,
@@ -64,10 +72,6 @@ class Pod:
             "ephemeralContainers": "ephemeralContainerStatuses",
         }
         self._node.owed.append((self, statuses[role], status))
-        cgroup = self._cgroup(its_id)
-        if listed:
-            self._node.list_all()
-        return cgroup
 
     def _cgroup(self, its_id: str) -> Cgroup:
         return Cgroup(self._node.hierarchy, f"{self.cgroup.path}/{its_id}")

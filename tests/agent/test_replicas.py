@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import containerd
 import pytest
-from node import Node, NodeWatch, identities, moment
+from node import Node, NodeWatch, container_id, identities, moment
 from recordings import recorded_pods
 
 from demo.containers import Containers
+from demo.rootfs import lay_out
 from kinwatch.aspects import Aspect
 from kinwatch.snapshot import Replica
 
 pytestmark = pytest.mark.kernel
 
 TOUCH = "os.close(os.open(name, os.O_RDONLY | os.O_CREAT))"
-STAY = "os.write(1, b'up\\n')\nos.read(0, 1)"
+HTTPD = ("/bin/httpd", "-f", "-p", "127.0.0.1:0")
 WEB = {"owner": ("ReplicaSet", "web-7bdb4cc484"), "labels": {"pod-template-hash": "7bdb4cc484", "app": "web"}}
 
 
@@ -224,3 +227,24 @@ def test_containers_of_a_node_without_a_cluster_are_named_by_their_runtime(node:
                 agent.await_event("window_closed")
     told = {(one.replica.pod, one.workload.kind, one.workload.name, one.coverage.resolved) for one in agent.told}
     assert told == {(name, "Cgroup", containers.prefix, True) for name in ("db", "web")}
+
+
+# --- containerd ------------------------------------------------------------------------------------------------------
+
+
+def test_container_that_containerd_started_is_named_by_the_kubelet(node: Node) -> None:
+    """By ctr, in a cgroup with the kubelet's path; it does its work after the agent has begun."""
+    pod = node.pod("web-a", **WEB)
+    its_id = container_id()
+    with tempfile.TemporaryDirectory(prefix="kinwatch-") as short, containerd.running(Path(short)) as ctr:
+        rootfs = lay_out(Path(short) / "rootfs")
+        with node.watch() as agent:
+            pod.announce("web", its_id)
+            cgroup = f"{pod.cgroup.path}/{its_id}"
+            ctr("run", "--detach", "--net-host", "--cgroup", cgroup, "--rootfs", str(rootfs), its_id, *HTTPD)
+            node.list_all()
+            ctr("tasks", "exec", "--exec-id", "look", its_id, "/bin/cat", "/etc/passwd")
+    (snapshot,) = agent.named("web-a")
+    assert identities([snapshot]) == {("shop", "web-a", "web", "app", "Deployment", "web", "7bdb4cc484")}
+    assert {"httpd", "cat"} <= snapshot.features(Aspect.PROCESSES)
+    assert "passwd" in snapshot.features(Aspect.FILENAMES)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+import containerd
 import images
 import pytest
+from containerd import Cli
 from ground import watched_hierarchy
 from nodes import names
 
@@ -37,26 +37,6 @@ def runtimes_of(*sources: Source) -> Runtimes:
     return Runtimes(cgroup_reader(watched_hierarchy()), sources=lambda: sources)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cli:
-    """A runtime's own program, with the options that come before the subcommand."""
-
-    command: tuple[str, ...]
-
-    def __call__(self, *arguments: str) -> str:
-        """What a subcommand writes; it must end well."""
-        done = subprocess.run(
-            [*self.command, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
 def rootfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """BusyBox."""
@@ -73,25 +53,9 @@ def short() -> Iterator[Path]:
 @pytest.fixture
 def ctr(short: Path) -> Iterator[Cli]:
     """A containerd of our own, whose `state` is the folder of that name, by way of ctr."""
-    if shutil.which("containerd") is None:
-        pytest.skip("needs containerd")
-    state = short / "state"
-    (short / "config.toml").write_text(
-        f'version = 2\nroot = "{short}/root"\nstate = "{state}"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
-        f'[grpc]\naddress = "{state}/containerd.sock"\n'
-    )
-    with (short / "log").open("wb") as log:
-        daemon = subprocess.Popen(["containerd", "--config", short / "config.toml"], stdout=log, stderr=log)
-    cli = Cli(command=("ctr", "--address", f"{state}/containerd.sock", "--namespace", "kinwatch-test"))
-    try:
-        cli("--connect-timeout", f"{PATIENCE_S:.0f}s", "version")
+    with containerd.running(short) as cli:
         yield cli
-    finally:
-        for name in cli("tasks", "ls", "--quiet").split():
-            cli("tasks", "delete", "--force", name)
-        daemon.terminate()
-        daemon.wait(timeout=PATIENCE_S)
-        cgroups.remove(PREFIX)
+    cgroups.remove(PREFIX)
 
 
 @pytest.fixture
