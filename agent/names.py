@@ -3,9 +3,9 @@ Tell who the containers of pods are, from what the kubelet or the API server say
 
 Flow: pods, selection -> **names** -> naming. Decides nothing by time but one thing: when a pod has only a sandbox.
 
-A sandbox (pause) container is in no pod's status. It is the first container that a runtime makes in a pod, so in a pod
-that is listed, a container which is not, and is older than one that is, is the sandbox. Nobody who gets into a pod can
-make a container older than those that are there.
+A sandbox (pause) container is in no pod's status. It is the first container that a runtime makes in a pod; so where a
+pod's oldest container is not listed and another one is, the oldest is the sandbox. Nobody who gets into a pod can make
+a container older than those that are there.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class PodNames:
         listing = self._directory.listing
         pods = _Siblings(candidates, listing)
         answers = {one.subject.root: self._answer(one, listing) for one in candidates}
-        unlisted = [one for one in candidates if answers[one.subject.root] is None]
+        unlisted = [one for one in candidates if answers[one.subject.root] is None and not _known(one, listing)]
         lonely = {one.subject.root for one in unlisted if pods.is_lonely(one)}
         self._lonely_since_s = {root: self._lonely_since_s.get(root, now_s) for root in lonely}
         for one in unlisted:
@@ -62,12 +62,13 @@ class PodNames:
 
     def running(self, *, since: datetime) -> Iterator[Named]:
         """The containers that run by their pods' status since before a moment, and are to be watched."""
-        for container_id, known in self._directory.listing.by_container.items():
-            container = known.container
-            if container.running_id == container_id and container.started and container.started < since:
-                answer = self._named(known, Replica(container_id=container_id))
-                if isinstance(answer, Named):
-                    yield answer
+        for listed in self._directory.listing.by_uid.values():
+            for container in listed.pod.containers:
+                if container.running_id and container.started and container.started < since:
+                    known = Known(pod=listed.pod, container=container, workload=listed.workload)
+                    answer = self._named(known, Replica(container_id=container.running_id))
+                    if isinstance(answer, Named):
+                        yield answer
 
     def _answer(self, candidate: Candidate, listing: Listing) -> Answer:
         subject = candidate.subject
@@ -75,10 +76,8 @@ class PodNames:
             return AGENT
         if subject.resolved:
             return Named(replica=subject.replica, workload=subject.workload)
-        known = listing.by_container.get(subject.replica.container_id or "")
-        if known is None or known.pod.uid != subject.replica.pod_uid:
-            return self._of_pod(listing, subject.replica.pod_uid)
-        return self._named(known, subject.replica)
+        known = _known(candidate, listing)
+        return self._named(known, subject.replica) if known else self._of_pod(listing, subject.replica.pod_uid)
 
     def _of_pod(self, listing: Listing, uid: str | None) -> Answer:
         """What can be said of a container that is not listed, from its pod."""
@@ -105,6 +104,13 @@ class PodNames:
         return Named(replica=replica, workload=known.workload)
 
 
+def _known(candidate: Candidate, listing: Listing) -> Known | None:
+    """What is listed of a container; None where its path and the listing contradict each other, too."""
+    replica = candidate.subject.replica
+    known = listing.by_container.get(replica.container_id or "")
+    return known if known and known.pod.uid == replica.pod_uid else None
+
+
 def _is_to_be_left(pod: Pod) -> bool:
     return pod.annotations.get(WATCH) == "false"
 
@@ -115,19 +121,18 @@ class _Siblings:
     def __init__(self, candidates: Iterable[Candidate], listing: Listing) -> None:
         self._listing = listing
         self._oldest: dict[str, int] = {}
-        self._oldest_listed: dict[str, int] = {}
+        self._with_listed: set[str] = set()
         for candidate in candidates:
             replica = candidate.subject.replica
             uid = replica.pod_uid or ""
-            _lower(self._oldest, uid, candidate.born)
-            known = listing.by_container.get(replica.container_id or "")
-            if known and known.pod.uid == uid:
-                _lower(self._oldest_listed, uid, candidate.born)
+            self._oldest[uid] = min(candidate.born, self._oldest.get(uid, candidate.born))
+            if _known(candidate, listing):
+                self._with_listed.add(uid)
 
     def is_sandbox(self, unlisted: Candidate) -> bool:
-        """Whether a container that is not listed is older than those of its pod that are."""
-        oldest_listed = self._oldest_listed.get(unlisted.subject.replica.pod_uid or "")
-        return oldest_listed is not None and unlisted.born < oldest_listed
+        """Whether a container that is not listed is the oldest of its pod, and one of them is listed."""
+        uid = unlisted.subject.replica.pod_uid or ""
+        return uid in self._with_listed and unlisted.born == self._oldest[uid]
 
     def is_lonely(self, unlisted: Candidate) -> bool:
         """Whether it is the oldest of its pod, and by the pod's status no container of it runs."""
@@ -138,7 +143,3 @@ class _Siblings:
             and not any(container.running_id for container in listed.pod.containers)
             and unlisted.born == self._oldest[uid]
         )
-
-
-def _lower(least: dict[str, int], key: str, value: int) -> None:
-    least[key] = min(value, least.get(key, value))
