@@ -38,6 +38,10 @@ demo: install ## watch three containers, attack one, name it (QUIET=1: verdicts 
 test: install ## run every test; those that need root and BPF are skipped elsewhere, with the reason
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
+.PHONY: test-cluster
+test-cluster: install ## run the tests against a real cluster, on a node of it (KUBECONFIG=FILE, NODE_NAME=NAME)
+	$(BIN)/python -m pytest -m cluster $(ARGS)
+
 .PHONY: lint
 lint: install ## check style, types, and who imports whom
 	$(BIN)/ruff check .
