@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,35 @@ def test_first_hierarchy_with_a_wanted_cgroup_is_chosen(tmp_path: Path) -> None:
 def test_node_without_any_says_what_to_mount() -> None:
     with pytest.raises(NodeError, match=r"mount /sys/fs/cgroup of the host"):
         choose([], lambda _: True)
+
+
+def test_members_are_the_processes_of_one_cgroup(tmp_path: Path) -> None:
+    """Without those below it; none where it is empty or gone meanwhile."""
+    tree(tmp_path, "a/b", "empty")
+    (tmp_path / "a/cgroup.procs").write_text("12\n4711\n")
+    (tmp_path / "a/b/cgroup.procs").write_text("13\n")
+    (tmp_path / "empty/cgroup.procs").touch()
+    pids = Hierarchy(name="pids", number=1, mount=tmp_path)
+    assert [pids.members(path) for path in ("/a", "/a/b", "/empty", "/gone")] == [{12, 4711}, {13}, set(), set()]
+
+
+@pytest.mark.parametrize(
+    ("hierarchy", "path"),
+    [(PIDS, "/a:b"), (MEMORY, "/"), (UNIFIED, "/user.slice/x"), (Hierarchy(name="x", number=1, mount=Path("/")), None)],
+)
+def test_path_of_a_process_is_that_of_the_hierarchy(hierarchy: Hierarchy, path: str | None) -> None:
+    """A path may hold colons, and the number of a hierarchy begin like another's."""
+    membership = "18:misc:/no\n9:name=systemd:/no\n8:pids:/a:b\n4:memory:/\n10:cpu:/no\n0::/user.slice/x\n"
+    assert hierarchy.path_of(membership) == path
+
+
+def test_this_process_is_a_member_where_the_kernel_says_it_is() -> None:
+    """In each hierarchy of this machine whose tree can be seen from its top."""
+    membership = Path("/proc/self/cgroup").read_text()
+    found = [
+        (one, one.path_of(membership)) for one in hierarchies(Path("/proc/self/mountinfo").read_text(), membership)
+    ]
+    visible = [(one, path) for one, path in found if path and (one.mount / path.removeprefix("/")).is_dir()]
+    if not visible:
+        pytest.skip("the cgroup of this process is not to be seen here")
+    assert all(os.getpid() in one.members(path) for one, path in visible)

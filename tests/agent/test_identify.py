@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.identify import Globs, Pods, pod_container
+from agent.cgroups import Hierarchy
+from agent.identify import Globs, Pods, own_root, pod_container
 from kinwatch.errors import InputError
 from kinwatch.snapshot import Workload
 
@@ -19,6 +20,7 @@ TREES = sorted(FIXTURES.glob("tree-*.txt"))
 
 UID = "5848279a-be2d-4aa8-a8d5-3a72ce43be42"
 LOW = UID.replace("-", "_")
+AGENT_PID = 4711
 STATIC = "0089be9b25771fc921aac237ac078f8e"
 ID = "51d126bb1bcb9dd7a638faad9d691de26f77d5ecc68d3b2fbbe4cdaf95fb7f79"
 POD = f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{LOW}.slice"
@@ -146,3 +148,52 @@ def test_matches_form_one_cohort_and_pods_among_them_are_named() -> None:
 def test_glob_that_is_no_path_is_refused_with_an_example(glob: str) -> None:
     with pytest.raises(InputError, match=r"such as '/demo/\*'"):
         Globs([glob], cohort="shop")
+
+
+def hierarchy(mount: Path, processes: dict[str, str]) -> Hierarchy:
+    """A unified hierarchy in which these cgroups hold these processes."""
+    for path, pids in processes.items():
+        folder = mount / path.removeprefix("/")
+        folder.mkdir(parents=True)
+        (folder / "cgroup.procs").write_text(pids)
+    return Hierarchy(name="unified", number=0, mount=mount)
+
+
+OWN = f"{POD}/crio-{'a' * 64}.scope"
+OTHER = f"{POD}/crio-{'b' * 64}.scope"
+
+
+@pytest.mark.parametrize(
+    "membership",
+    [f"0::{OWN}\n", "0::/\n", f"8:pids:/elsewhere\n0::{OWN}\n", "", "8:pids:/elsewhere\n"],
+    ids=["path of the node", "cgroup namespace of its own", "hybrid", "not told", "not told of this hierarchy"],
+)
+def test_agent_finds_the_container_it_runs_in(tmp_path: Path, membership: str) -> None:
+    """A privileged pod is told the node's paths on cgroup v2, and an unprivileged one that it is at the top."""
+    tree = hierarchy(tmp_path, {OTHER: "12\n13\n", OWN: f"4710\n{AGENT_PID}\n", "/system.slice": "1\n"})
+    assert own_root(tree, Pods(), membership, AGENT_PID) == OWN
+
+
+def test_agent_in_a_cgroup_below_its_containers_finds_the_container(tmp_path: Path) -> None:
+    """As crun makes one."""
+    tree = hierarchy(tmp_path, {OWN: "", f"{OWN}/container": f"{AGENT_PID}\n"})
+    for membership in (f"0::{OWN}/container\n", "0::/\n"):
+        assert own_root(tree, Pods(), membership, AGENT_PID) == OWN
+
+
+@pytest.mark.parametrize("membership", ["0::/system.slice/kinwatch.service\n", "0::/\n"])
+def test_agent_that_runs_in_no_pod_has_no_container(tmp_path: Path, membership: str) -> None:
+    tree = hierarchy(tmp_path, {OTHER: "12\n", "/system.slice/kinwatch.service": f"{AGENT_PID}\n"})
+    assert own_root(tree, Pods(), membership, AGENT_PID) is None
+
+
+def test_agent_is_not_mistaken_where_the_pids_of_others_are_not_seen(tmp_path: Path) -> None:
+    """Without hostPID the kernel writes 0 for each process of another container, and the agent may be process 1."""
+    tree = hierarchy(tmp_path, {OTHER: "0\n0\n", OWN: "1\n0\n"})
+    assert own_root(tree, Pods(), "0::/\n", 1) == OWN
+
+
+def test_path_of_a_container_in_which_the_agent_is_not_is_not_believed(tmp_path: Path) -> None:
+    """As where the paths it is told begin at another cgroup than the tree it sees."""
+    tree = hierarchy(tmp_path, {OTHER: "12\n", OWN: f"{AGENT_PID}\n"})
+    assert own_root(tree, Pods(), f"0::{OTHER}\n", AGENT_PID) == OWN
