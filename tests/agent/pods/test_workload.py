@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent.pods.pod import Owner, Pod, controller_of, pods_of
 from agent.pods.source import NotNow
-from agent.pods.workload import workload_of
+from agent.pods.workload import workload_by_labels, workload_of
 from kinwatch.snapshot import Workload
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/kubernetes"
@@ -199,3 +199,32 @@ def test_what_the_asked_raises_passes_through() -> None:
 
     with pytest.raises(NotNow):
         workload_of(pod(owner("ReplicaSet", "web-7bdb")), not_now)
+
+
+def test_name_and_labels_of_a_recorded_pod_tell_its_workload_or_nothing() -> None:
+    """Never another one than its owners say: this is all that a runtime knows of a pod."""
+    pods = pods_of(json.loads((FIXTURES / "kubelet/pods-nodes-pods.body").read_bytes()))
+    told = {one.name: workload_by_labels(one.name, one.labels) for one in pods}
+    assert {name for name, workload in told.items() if workload.kind} == {
+        "cache-0",
+        "orders-68bc66c8b7-whfdw",
+        "web-7bdb4cc484-fx9gb",
+        "web-7bdb4cc484-lfvhs",
+        "web-7bdb4cc484-s9s9h",
+    }
+    assert all(workload in {Workload(), RECORDED[name]} for name, workload in told.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("web-7bdb-x", {}),
+        ("web-7bdb-x", {"pod-template-hash": "other"}),
+        ("-7bdb-x", {"pod-template-hash": "7bdb"}),
+        ("agent-x7k2p", {"controller-revision-hash": "6db5b5b8bc"}),
+        ("cache-0", {"controller-revision-hash": "other-57677f96ff"}),
+        ("cache-x", {"controller-revision-hash": "cache-57677f96ff"}),
+    ],
+)
+def test_labels_that_do_not_fit_the_name_tell_nothing(name: str, labels: dict[str, str]) -> None:
+    assert workload_by_labels(name, labels) == Workload()
