@@ -87,8 +87,8 @@ def _is_root(hierarchy: Hierarchy) -> bool:
     return any((hierarchy.mount / name).exists() for name in _ONLY_AT_ROOT)
 
 
-def judge(cgroups: Cgroups, *, pods: bool) -> Sequence[Finding]:
-    """What is to be said of it; `pods` tells whether pods are to be watched."""
+def judge(cgroups: Cgroups, *, by_name: bool) -> Sequence[Finding]:
+    """What is to be said of it; `by_name` tells whether cgroups were given by name."""
     if cgroups.unreadable:
         return [check.skipped(str(cgroups.unreadable)) for check in CHECKS]
     if cgroups.watched is None:
@@ -100,7 +100,7 @@ def judge(cgroups: Cgroups, *, pods: bool) -> Sequence[Finding]:
     roots = {found[0] for path in cgroups.paths if (found := pod_container(path))}
     return (
         MODE.ok(_mode(cgroups.mounted, cgroups.watched)),
-        _view(cgroups, len(roots), pods=pods),
+        _view(cgroups, len(roots), by_name=by_name),
         _driver(roots),
     )
 
@@ -111,13 +111,13 @@ def _mode(mounted: Sequence[Hierarchy], watched: Hierarchy) -> str:
     return f"cgroup {mode}; the agent watches the hierarchy `{watched.name}`, mounted at {watched.mount}"
 
 
-def _view(cgroups: Cgroups, containers: int, *, pods: bool) -> Finding:
+def _view(cgroups: Cgroups, containers: int, *, by_name: bool) -> Finding:
     seen = f"{len(cgroups.paths)} cgroups, {containers} of them containers of pods"
     if cgroups.is_root:
         return VIEW.ok(f"all of the hierarchy: {seen}")
     if containers > 1:  # one would be the agent's own
         return VIEW.ok(f"a part of the hierarchy in which pods are, as on nodes of kind: {seen}")
-    if not pods:
+    if by_name:
         return VIEW.warning(f"only a part of the hierarchy: {seen}", remedy=_MOUNT_REMEDY)
     return VIEW.failed(f"only a part of the hierarchy, that of this container: {seen}", remedy=_MOUNT_REMEDY)
 

@@ -30,7 +30,8 @@ PID: Final = Check(
     name="pid-namespace", why="the kernel tells process ids of the node; elsewhere they name other processes, or none"
 )
 CGROUP: Final = Check(
-    name="cgroup-namespace", why="paths in /proc/PID/cgroup are relative to it; the agent reads them from the mount"
+    name="cgroup-namespace",
+    why="paths in /proc/PID/cgroup are relative to it, by which a runtime's containers are found without a cluster",
 )
 NETWORK: Final = Check(
     name="network-namespace", why="only in the node's own does `localhost` mean the node, on which its kubelet listens"
@@ -50,9 +51,11 @@ class Namespaces:
     """/proc/self/uid_map."""
     kubelet: str | None = None
     """Address of the kubelet; None: none is asked."""
+    by_runtime: bool = False
+    """Whether the runtimes are asked for names."""
 
 
-def these_namespaces(files: Files, *, kubelet: str | None) -> Namespaces:
+def these_namespaces(files: Files, *, kubelet: str | None, by_runtime: bool) -> Namespaces:
     """The namespaces of this process."""
     names = (*INITIAL, "mnt")
     return Namespaces(
@@ -60,6 +63,7 @@ def these_namespaces(files: Files, *, kubelet: str | None) -> Namespaces:
         first={name: files.link(f"/proc/1/ns/{name}") for name in names},
         uid_map=files.text("/proc/self/uid_map"),
         kubelet=kubelet,
+        by_runtime=by_runtime,
     )
 
 
@@ -117,7 +121,15 @@ def _cgroup(namespaces: Namespaces) -> Finding:
     initial = _is_initial(namespaces, "cgroup")
     if initial is None:
         return CGROUP.skipped(f"it can't be told: {namespaces.own['cgroup']}")
-    return CGROUP.ok("that of the node" if initial else "one of its own; what is mounted decides: see cgroup-view")
+    if initial:
+        return CGROUP.ok("that of the node")
+    if not namespaces.by_runtime:
+        return CGROUP.ok("one of its own; what is mounted decides: see cgroup-view")
+    return CGROUP.warning(
+        "one of its own, in which the containers that the runtimes tell of can't be found by their processes",
+        remedy="start the container with --cgroupns=host; a privileged pod has the node's (in the chart "
+        "agent.securityMode: privileged)",
+    )
 
 
 def _network(namespaces: Namespaces) -> Finding:

@@ -57,7 +57,7 @@ def by_check(findings: Sequence[Finding]) -> dict[str, Finding]:
 def test_version_and_hierarchy_are_told(
     root: Path, mountinfo: str, membership: str, files: list[str], fact: str
 ) -> None:
-    findings = by_check(judge(these_cgroups(node(root, mountinfo, membership, *files)), pods=True))
+    findings = by_check(judge(these_cgroups(node(root, mountinfo, membership, *files)), by_name=False))
     assert fact in findings["cgroup-mode"].found
     assert {finding.outcome for finding in findings.values()} == {Outcome.OK}
     assert "1 of them containers of pods" in findings["cgroup-view"].found
@@ -73,21 +73,21 @@ def test_version_and_hierarchy_are_told(
     ],
 )
 def test_driver_is_told_by_the_names_it_gives(root: Path, paths: list[str], fact: str) -> None:
-    findings = by_check(judge(these_cgroups(node(root, V2, ON_V2, *(f"{path}/" for path in paths))), pods=True))
+    findings = by_check(judge(these_cgroups(node(root, V2, ON_V2, *(f"{path}/" for path in paths))), by_name=False))
     assert findings["cgroup-driver"].outcome is Outcome.OK
     assert fact in findings["cgroup-driver"].found
 
 
 def test_both_drivers_are_a_left_over_and_are_both_watched(root: Path) -> None:
     files = node(root, V2, ON_V2, f"{CGROUPFS}/", f"{SYSTEMD}/cri-containerd-{OTHER}.scope/")
-    finding = by_check(judge(these_cgroups(files), pods=True))["cgroup-driver"]
+    finding = by_check(judge(these_cgroups(files), by_name=False))["cgroup-driver"]
     assert finding.outcome is Outcome.WARNING
     assert "both drivers" in finding.found
     assert "cgroupDriver" in finding.remedy
 
 
 def test_node_without_pods_has_no_driver_to_tell(root: Path) -> None:
-    finding = by_check(judge(these_cgroups(node(root, V2, ON_V2, "system.slice/")), pods=True))["cgroup-driver"]
+    finding = by_check(judge(these_cgroups(node(root, V2, ON_V2, "system.slice/")), by_name=False))["cgroup-driver"]
     assert finding.outcome is Outcome.SKIPPED
     assert "no pods on this node" in finding.found
 
@@ -95,7 +95,7 @@ def test_node_without_pods_has_no_driver_to_tell(root: Path) -> None:
 def test_unprivileged_pod_sees_its_own_cgroup_alone(root: Path) -> None:
     """As recorded on a node of cgroup v2: the mount's root is `/`, and only cgroup.events gives it away."""
     files = node(root, V2, ON_V2, "init/", "cgroup.events")
-    finding = by_check(judge(these_cgroups(files), pods=True))["cgroup-view"]
+    finding = by_check(judge(these_cgroups(files), by_name=False))["cgroup-view"]
     assert finding.stops
     assert "that of this container" in finding.found
     assert "hostPath" in finding.remedy
@@ -104,7 +104,7 @@ def test_unprivileged_pod_sees_its_own_cgroup_alone(root: Path) -> None:
 
 def test_part_of_a_hierarchy_will_do_for_cgroups_given_by_name(root: Path) -> None:
     files = node(root, V2, ON_V2, "demo/", "cgroup.events")
-    assert by_check(judge(these_cgroups(files), pods=False))["cgroup-view"].outcome is Outcome.WARNING
+    assert by_check(judge(these_cgroups(files), by_name=True))["cgroup-view"].outcome is Outcome.WARNING
 
 
 def test_node_within_a_container_sees_its_pods(root: Path) -> None:
@@ -112,17 +112,17 @@ def test_node_within_a_container_sees_its_pods(root: Path) -> None:
     files = node(
         root, V2, ON_V2, f"{KIND}/cri-containerd-{ID}.scope/", f"{KIND}/cri-containerd-{OTHER}.scope/", "cgroup.events"
     )
-    assert by_check(judge(these_cgroups(files), pods=True))["cgroup-view"].outcome is Outcome.OK
+    assert by_check(judge(these_cgroups(files), by_name=False))["cgroup-view"].outcome is Outcome.OK
 
 
 def test_nothing_mounted_is_fatal_and_the_rest_skipped(root: Path) -> None:
-    findings = by_check(judge(these_cgroups(node(root, "", ON_V2)), pods=True))
+    findings = by_check(judge(these_cgroups(node(root, "", ON_V2)), by_name=False))
     assert findings["cgroup-mode"].stops
     assert "mount /sys/fs/cgroup of the host" in findings["cgroup-mode"].remedy
     assert [findings[name].outcome for name in ("cgroup-view", "cgroup-driver")] == [Outcome.SKIPPED] * 2
 
 
 def test_proc_that_can_not_be_read_is_said(tmp_path: Path) -> None:
-    findings = judge(these_cgroups(Files(tmp_path)), pods=True)
+    findings = judge(these_cgroups(Files(tmp_path)), by_name=False)
     assert [finding.check for finding in findings] == [check.name for check in CHECKS]
     assert all("/proc/self/mountinfo: No such file" in finding.found for finding in findings)

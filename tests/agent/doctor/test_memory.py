@@ -36,18 +36,25 @@ def found(root: Path, mountinfo: str, membership: str, **limits: str) -> Finding
 
 
 def test_limit_that_is_too_low_is_fatal_and_names_the_value_to_set(root: Path) -> None:
-    finding = found(root, V2.format(root="/"), "0::/kubepods/a\n", **{"kubepods/a/memory.max": str(128 * MIB)})
+    finding = found(root, V2.format(root="/"), "0::/kubepods/a\n", **{"kubepods/a/memory.max": str(100 * MIB)})
     assert finding.stops
-    assert "128 MiB by /sys/fs/cgroup/kubepods/a/memory.max; 193 MiB are needed" in finding.found
+    assert "100 MiB by /sys/fs/cgroup/kubepods/a/memory.max; 193 MiB are wanted" in finding.found
     assert "resources.limits.memory" in finding.remedy
+    assert "193 MiB" in finding.remedy
+
+
+def test_limit_that_makes_compiling_slow_is_warned_of(root: Path) -> None:
+    finding = found(root, V2.format(root="/"), "0::/a\n", **{"a/memory.max": str(128 * MIB)})
+    assert finding.outcome is Outcome.WARNING
+    assert "takes long" in finding.found
     assert "193 MiB" in finding.remedy
 
 
 def test_threads_of_the_node_take_room_too(root: Path) -> None:
     (root / "proc/sys/kernel/pid_max").write_text("4194304\n")
-    finding = found(root, V2.format(root="/"), "0::/a\n", **{"a/memory.max": str(200 * MIB)})
+    finding = found(root, V2.format(root="/"), "0::/a\n", **{"a/memory.max": str(140 * MIB)})
     assert finding.stops
-    assert "224 MiB are needed with kernel.pid_max 4194304" in finding.found
+    assert "224 MiB are wanted with kernel.pid_max 4194304" in finding.found
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ DENIED = {
 }
 
 
-def found(check: str, own: dict[str, Any], first: dict[str, Any], *, kubelet: str | None = None) -> Finding:
-    namespaces = Namespaces(own=own, first=first, uid_map="0 100000 65536\n", kubelet=kubelet)
+def found(check: str, own: dict[str, Any], first: dict[str, Any], **settings: Any) -> Finding:
+    namespaces = Namespaces(own=own, first=first, uid_map="0 100000 65536\n", **settings)
     return next(finding for finding in judge(namespaces) if finding.check == check)
 
 
@@ -54,10 +54,17 @@ def test_node_within_a_container_is_told_apart_from_a_pod_without_host_pid() -> 
     assert "kind" in finding.found
 
 
-def test_cgroup_namespace_of_its_own_is_no_harm() -> None:
+def test_cgroup_namespace_of_its_own_is_no_harm_where_the_cluster_tells_names() -> None:
     finding = found("cgroup-namespace", OF_A_POD, OF_THE_NODE)
     assert finding.outcome is Outcome.OK
     assert "one of its own" in finding.found
+
+
+def test_runtimes_containers_are_not_found_from_a_cgroup_namespace_of_its_own() -> None:
+    """There /proc/PID/cgroup has `/../../kubepods…`, which no path of the mount is."""
+    finding = found("cgroup-namespace", OF_A_POD, OF_THE_NODE, by_runtime=True)
+    assert finding.outcome is Outcome.WARNING
+    assert "--cgroupns=host" in finding.remedy
 
 
 HOST_PID = OF_A_POD | {"pid": OF_THE_NODE["pid"]}
@@ -99,6 +106,6 @@ def test_network_does_not_matter_for_an_address_of_the_node() -> None:
 
 
 def test_proc_without_namespaces_is_said(tmp_path: Path) -> None:
-    findings = judge(these_namespaces(Files(tmp_path), kubelet="localhost"))
+    findings = judge(these_namespaces(Files(tmp_path), kubelet="localhost", by_runtime=False))
     assert {finding.outcome for finding in findings} == {Outcome.SKIPPED}
     assert all("No such file" in finding.found for finding in findings)

@@ -159,13 +159,13 @@ def test_memory_limit_of_the_cgroup_is_read_from_the_kernel(tmp_path: Path) -> N
     folder, limit = memory_cgroup(f"kinwatch-test-doctor-{os.getpid()}")
     folder.mkdir()
     try:
-        (folder / limit).write_text(str(128 << 20))
+        (folder / limit).write_text(str(108 << 20))
         enter = f'echo $$ >{folder}/cgroup.procs && exec "$@"'
         found = doctor("sh", "-c", enter, "sh", run_dir=tmp_path)
     finally:
         folder.rmdir()
     assert found["memory-limit"]["outcome"] == "failed"
-    assert f"128 MiB by {folder / limit}" in found["memory-limit"]["found"]
+    assert f"108 MiB by {folder / limit}" in found["memory-limit"]["found"]
 
 
 def memory_cgroup(name: str) -> tuple[Path, str]:
