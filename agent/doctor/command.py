@@ -11,6 +11,9 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
+import click
+from rich.console import Console
+
 from agent.doctor import (
     aggregator,
     apiserver,
@@ -22,6 +25,7 @@ from agent.doctor import (
     memory,
     namespaces,
     permission,
+    report,
     runtime,
     single,
     spool,
@@ -126,6 +130,16 @@ def _cluster(examined: Examined, environ: Mapping[str, str]) -> Sequence[Finding
 
 def _skipped(checks: Sequence[Check], reason: str) -> Sequence[Finding]:
     return [check.skipped(reason) for check in checks]
+
+
+def run(examined: Examined, *, as_json: bool) -> int:
+    """Show what every check finds on standard output, and give the exit code."""
+    found = findings(examined)
+    if as_json:
+        click.echo(report.as_json(found, exit_code=exit_code(found)))
+    else:
+        report.show(found, Console())
+    return exit_code(found)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

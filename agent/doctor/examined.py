@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from agent.settings import BTF, RUN_DIR, IdentitySettings, NamesFrom
+from agent.settings import BTF, RUN_DIR, IdentitySettings, NamesFrom, Settings
 
 SPOOL_BYTES: Final = 256 << 20
 
@@ -91,3 +91,15 @@ class Examined:
         if self.identity.kubeconfig and not self.identity.token_file.exists():
             return f"there is no token for the kubelet at {self.identity.token_file}, and a kubeconfig is none"
         return ""
+
+
+def examined_of(settings: Settings) -> Examined:
+    """What the agent's settings come to; a dry run ships nothing, so it has neither aggregator nor spool."""
+    return Examined(
+        btf=settings.btf,
+        run_dir=settings.run_dir,
+        window_s=settings.window_s,
+        by_name=bool(settings.cgroups),
+        node=settings.node,
+        identity=settings.identity,
+    )
