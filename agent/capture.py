@@ -96,6 +96,11 @@ class Capture:
         return self._taken_up(joined, None)
 
     @property
+    def watched(self) -> int:
+        """Containers that are watched now."""
+        return len(self._roster)
+
+    @property
     def waiting(self) -> int:
         """Containers whose snapshots wait for a name."""
         return self._naming.waiting

@@ -40,6 +40,38 @@ class Clock(Protocol):
         """Seconds since some moment; the kernel's CLOCK_MONOTONIC, as in records."""
 
 
+class Progress(Protocol):
+    """Who hears how the loop gets on; never blocks."""
+
+    def opened(self) -> None:
+        """A window is open."""
+
+    def turned(self) -> None:
+        """The loop has turned, as it does some times a second."""
+
+    def closed(self, *, watched: int, waiting: int, took_s: float) -> None:
+        """A window was closed: replicas that are watched and that wait for a name, and how long closing it took."""
+
+    def told(self, snapshots: Sequence[Snapshot]) -> None:
+        """Snapshots went out."""
+
+
+class Unheard:
+    """Nobody hears."""
+
+    def opened(self) -> None:
+        """Unheard."""
+
+    def turned(self) -> None:
+        """Unheard."""
+
+    def closed(self, *, watched: int, waiting: int, took_s: float) -> None:
+        """Unheard."""
+
+    def told(self, snapshots: Sequence[Snapshot]) -> None:
+        """Unheard."""
+
+
 class DryRun:
     """The loop of a dry run."""
 
@@ -53,6 +85,7 @@ class DryRun:
         look_up: Callable[[], bool],
         clock: Clock,
         window_s: float,
+        progress: Progress = Unheard(),  # noqa: B008 - it has no state
     ) -> None:
         self._capture = capture
         self._show = show
@@ -61,6 +94,7 @@ class DryRun:
         self._look_up = look_up
         self._clock = clock
         self._window_s = window_s
+        self._progress = progress
         self._stopping = False
 
     def stop(self) -> None:
@@ -78,6 +112,7 @@ class DryRun:
         window = None
         while whole != windows:
             window = self._next(window)
+            self._progress.opened()
             self._gather(window, opened_s)
             is_last = self._stopping  # a signal that comes from here on is for the window that is opened by the close
             closing_s = self._clock.monotonic_s()
@@ -118,6 +153,7 @@ class DryRun:
 
     def _name_late(self) -> None:
         """Show what was named since its window was closed."""
+        self._progress.turned()
         is_to_rescan = self._look_up()
         self._tell(self._capture.late(now_s=self._clock.monotonic_s()))
         if is_to_rescan or self._capture.to_rescan:
@@ -127,9 +163,15 @@ class DryRun:
     def _tell(self, snapshots: Sequence[Snapshot]) -> None:
         if snapshots:
             self._show.tell(snapshots)
+            self._progress.told(snapshots)
 
     def _close(self, window: Window, *, opened_s: float, now_s: float) -> None:
         snapshots = self._capture.close(window, opened_s=opened_s, now_s=now_s)
+        self._progress.closed(
+            watched=self._capture.watched,
+            waiting=self._capture.waiting,
+            took_s=self._clock.monotonic_s() - now_s,
+        )
         self._tell(snapshots)
         log.info(
             "window_closed",

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from agent import options
+from agent.health import listen_on
 from agent.networks import named_network
 from agent.settings import SERVICE_ACCOUNT, WINDOW_MAX_S, WINDOW_MIN_S, IdentitySettings, NamesFrom, Settings
 from agent.start import dry_run
@@ -41,6 +42,7 @@ def agent(  # noqa: D103 - the text is in help=
     networks: Sequence[str],
     secrets_key: Path | None,
     show_secrets: bool,
+    listen: str | None,
     node: str,
     btf: Path,
     run_dir: Path,
@@ -75,6 +77,7 @@ def agent(  # noqa: D103 - the text is in help=
         node=node,
         secrets_key=secrets_key,
         show_secrets=show_secrets,
+        listen=listen_on(listen) if listen else None,
         btf=btf,
         run_dir=run_dir,
     )

@@ -152,6 +152,11 @@ _AGENT: Final = (
         "this run if not given.",
     ),
     _option("--show-secrets", is_flag=True, help="Leave secrets in command lines and names as they are."),
+    _option(
+        "--listen",
+        metavar="ADDRESS:PORT",
+        help="Answer probes and Prometheus there, on /healthz, /readyz and /metrics; :PORT is on all addresses.",
+    ),
 )
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from agent.health import Listen
 from agent.networks import Network
 
 WINDOW_MIN_S: Final = 1.0
@@ -108,6 +109,9 @@ class Settings:
 
     show_secrets: bool = False
     """Leave secrets in command lines and names as they are."""
+
+    listen: Listen | None = None
+    """Where probes and Prometheus are answered, on /healthz, /readyz and /metrics; None: nowhere."""
 
     btf: Path = BTF
     """The kernel's type information."""

@@ -12,8 +12,9 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 import structlog
@@ -27,13 +28,16 @@ from agent.cluster import kubernetes_of
 from agent.drain import Reading, ShowAll
 from agent.dry_run import DryRun
 from agent.endpoints import Surroundings
+from agent.health import Health, answering, lesser_source, no_source
 from agent.host import local_of
 from agent.identify import Globs, Pods, own_root
-from agent.identity import Given, Identity
+from agent.identity import Given, Identity, Kubernetes, Local
 from agent.lock import only_agent
 from agent.memory import give_back
+from agent.metrics import Metrics
 from agent.naming import Naming
 from agent.networks import Networks
+from agent.pods.sources import Status
 from agent.probe import Probe
 from agent.program import Build
 from agent.redact import Redactor, key_from
@@ -82,7 +86,11 @@ def dry_run(settings: Settings) -> int:
     preflight.check(preflight.this_node(release=platform.release(), btf=settings.btf))
     clock = SystemClock()
     hierarchy = hierarchy_of(settings)
-    with only_agent(settings.run_dir), identity_of(settings, hierarchy, clock) as identity:
+    with (
+        only_agent(settings.run_dir),
+        identity_of(settings, hierarchy, clock) as identity,
+        health_of(settings, hierarchy, identity, clock) as health,
+    ):
         table = SyscallTable.of(platform.machine())
         build, reading = fitted(settings, hierarchy, table)
         with Probe.load(build, table=table) as probe:
@@ -105,6 +113,7 @@ def dry_run(settings: Settings) -> int:
                 look_up=lambda: identity.look_up(urgent=naming.is_urgent(now_s=clock.monotonic_s())),
                 clock=clock,
                 window_s=settings.window_s,
+                progress=health,
             )
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: loop.stop())
@@ -138,6 +147,38 @@ def identity_of(settings: Settings, hierarchy: Hierarchy, clock: SystemClock) ->
     else:
         with local_of(settings, hierarchy, own) as local:
             yield local
+
+
+@contextlib.contextmanager
+def health_of(settings: Settings, hierarchy: Hierarchy, identity: Identity, clock: SystemClock) -> Iterator[Health]:
+    """What the agent says of itself, and to whom."""
+    names = names_of(identity)
+    about = {
+        "version": metadata.version("kinwatch"),
+        "node": settings.node,
+        "kernel": platform.release(),
+        "hierarchy": hierarchy.name,
+    }
+    health = Health(
+        Metrics(about, window_s=settings.window_s, names=names),
+        monotonic_s=clock.monotonic_s,
+        window_s=settings.window_s,
+        conditions=[no_source(names)],
+        notes=[lesser_source(names)],
+    )
+    with answering(settings.listen, health):
+        yield health
+
+
+def names_of(identity: Identity) -> Callable[[], Status]:
+    """Where the names come from, whenever it is asked; a runtime's state and a command line do not fall silent."""
+    match identity:
+        case Kubernetes():
+            return lambda: identity.status
+        case Local():
+            return lambda: Status(source="runtime", problem="")
+        case _:
+            return lambda: Status(source="given", problem="")
 
 
 def fitted(settings: Settings, hierarchy: Hierarchy, table: SyscallTable) -> tuple[Build, Reading]:
