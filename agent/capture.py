@@ -13,7 +13,7 @@ from typing import Protocol
 
 from agent.drain import ASPECTS_OF, Reading, calls, drained
 from agent.naming import Joined, Naming
-from agent.records import Flag, Kind, NodeCount, Record, text
+from agent.records import Kind, NodeCount, Record, text
 from agent.roster import Roster, Watched
 from agent.values import Named, Observed, SlotWindow, Subject
 from agent.window import Gathered, closed
@@ -68,8 +68,7 @@ class Capture:
     def _take_in(self, record: Record) -> None:
         at_s = record.ktime_ns / 1e9
         if record.kind is Kind.CGROUP_MADE:
-            if not record.flags & Flag.INHERITED or self._roster.of_slot(record.slot):
-                self._roster.made(record.cgroup_id, _cgroup_path(record), record.slot, at_s=at_s)
+            self._roster.made(record.cgroup_id, _cgroup_path(record), record.slot, at_s=at_s)
         elif record.kind is Kind.CGROUP_GONE:
             self._roster.removed(record.cgroup_id, at_s=at_s)
         elif watched := self._roster.of_slot(record.slot):

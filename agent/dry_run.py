@@ -22,6 +22,9 @@ POLL_S = 0.1
 
 LATENESS_S = 1.0
 """How much longer than its length a window may stay open, in seconds: beyond it, the wall's clock has been set back."""
+RESCAN_S = 20.0
+"""How often the cgroups are looked through, in seconds: the kernel does not tell of the end of those that have no slot,
+such as the sandboxes', which were dismissed."""
 LAST_NAMES_S = 2.5
 """How long an agent that ends waits for the names of containers that have just started, in seconds."""
 _ROUNDING = timedelta(milliseconds=1)
@@ -96,6 +99,7 @@ class DryRun:
         self._window_s = window_s
         self._progress = progress
         self._stopping = False
+        self._rescanned_s = clock.monotonic_s()
 
     def stop(self) -> None:
         """Close the open window soon, show it and end."""
@@ -156,8 +160,10 @@ class DryRun:
         self._progress.turned()
         is_to_rescan = self._look_up()
         self._tell(self._capture.late(now_s=self._clock.monotonic_s()))
-        if is_to_rescan or self._capture.to_rescan:
+        is_overdue = self._clock.monotonic_s() - self._rescanned_s >= RESCAN_S
+        if is_to_rescan or is_overdue or self._capture.to_rescan:
             self._rescan()
+            self._rescanned_s = self._clock.monotonic_s()
             self._capture.to_rescan = False
 
     def _tell(self, snapshots: Sequence[Snapshot]) -> None:

@@ -15,13 +15,11 @@ from datetime import datetime
 from typing import Final
 
 from agent.pods.directory import Directory, Known, Listing
-from agent.pods.pod import Pod
+from agent.pods.pod import WATCH, Pod
 from agent.selection import Rules
 from agent.values import Answer, Candidate, Named, Unwanted
 from kinwatch.snapshot import Replica
 
-WATCH: Final = "kinwatch.dev/watch"
-"""Annotation of a pod that is to be left alone: `"false"`."""
 LONELY_S: Final = 30.0
 """How long the oldest container of a pod in which by its status nothing runs is awaited, in seconds, before it counts
 as the sandbox of a pod that can't start: far longer than the kubelet takes to list one."""
@@ -52,7 +50,8 @@ class PodNames:
         pods = _Siblings(candidates, listing)
         answers = {one.subject.root: self._answer(one, listing) for one in candidates}
         unlisted = [one for one in candidates if answers[one.subject.root] is None and not _known(one, listing)]
-        lonely = {one.subject.root for one in unlisted if pods.is_lonely(one)}
+        is_fresh = self._directory.is_fresh(at_s=now_s)  # else a restarted container may run by now
+        lonely = {one.subject.root for one in unlisted if is_fresh and pods.is_lonely(one)}
         self._lonely_since_s = {root: self._lonely_since_s.get(root, now_s) for root in lonely}
         for one in unlisted:
             root = one.subject.root

@@ -24,6 +24,8 @@ import yaml
 from kinwatch.errors import InputError
 from kinwatch.snapshot import Replica, Workload
 
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one in C where PyYAML was built with it: it is read beside the capture."""
 _FIELDS: Final = ("namespace", "workload", "container", "selector")
 _OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
 
@@ -90,7 +92,7 @@ EVERYTHING: Final = Rules()
 def rules_from(text: str, *, source: str) -> Rules:
     """The rules in the text of a selection file (YAML or JSON); raises InputError with the place that is wrong."""
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both loaders are safe
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a 13th month, thousands of brackets
         raise _refused(source, f"it is no YAML: {error}") from error
     document = {} if document is None else document

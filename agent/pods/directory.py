@@ -19,6 +19,8 @@ from kinwatch.snapshot import Workload
 KEPT_S: Final = 900.0
 """How long a container keeps its name after it was first missed in a listing, in seconds: longer than the longest
 window. Counted from then, since no listing may have come for a while before."""
+FRESH_S: Final = 30.0
+"""How old a listing may be to say what does not run, in seconds: each source tells it at least every 20 s."""
 KEPT_MAX: Final = 16_384
 """Containers that are remembered beyond those that are listed; the longest gone are forgotten first."""
 
@@ -58,9 +60,9 @@ class Directory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
         self._listing = Listing()
         self._told: tuple[Listed, ...] = ()
+        self._told_s: float | None = None
         self._missed_s: dict[str, float] = {}
         """When those that went were first missed."""
 
@@ -69,6 +71,11 @@ class Directory:
         """What is known now."""
         with self._lock:
             return self._listing
+
+    def is_fresh(self, *, at_s: float) -> bool:
+        """Whether the pods were told a short while ago."""
+        with self._lock:
+            return self._told_s is not None and at_s - self._told_s <= FRESH_S
 
     def tell(self, pods: tuple[Listed, ...], *, at_s: float) -> None:
         """These are all pods of the node, at this moment of the monotonic clock; the same tuple again: no change."""
@@ -82,17 +89,12 @@ class Directory:
             for container_id in container.ids
         }
         with self._lock:
+            self._told_s = at_s
             if pods is self._told and self._listing.number > 0:
                 return
             self._told = pods
             by_container = self._kept(current, at_s) | current
             self._listing = Listing(number=self._listing.number + 1, by_uid=by_uid, by_container=by_container)
-            self._changed.notify_all()
-
-    def await_first(self, timeout_s: float) -> bool:
-        """Wait for the first listing; False if there was none in time."""
-        with self._lock:
-            return self._changed.wait_for(lambda: self._listing.number > 0, timeout_s)
 
     def _kept(self, current: Mapping[str, Known], at_s: float) -> dict[str, Known]:
         """Those that went, and not too long ago; the longest gone first."""

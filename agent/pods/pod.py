@@ -18,6 +18,12 @@ CONFIG_SOURCE: Final = "kubernetes.io/config.source"
 """Annotation: where the kubelet has the pod from: `api`, or `file` and `http` for a static one."""
 CONFIG_MIRROR: Final = "kubernetes.io/config.mirror"
 """Annotation of the object by which the API server shows a static pod."""
+OPENSHIFT_CONFIG: Final = "openshift.io/deployment-config.name"
+"""Annotation on the pods of an OpenShift DeploymentConfig, whose ReplicationControllers are its revisions."""
+WATCH: Final = "kinwatch.dev/watch"
+"""Annotation of a pod that is to be left alone: `"false"`."""
+_KEPT: Final = frozenset({CONFIG_HASH, CONFIG_SOURCE, CONFIG_MIRROR, OPENSHIFT_CONFIG, WATCH})
+"""The annotations that are read; all others, which may be 256 KiB in a pod, are not kept."""
 
 
 class PodFormatError(ValueError):
@@ -72,6 +78,7 @@ class Pod:
     """Name of the node; empty where it is not told."""
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+    """Those that are read; not all that the pod has."""
     owner: Owner | None
     """Its controller; None for a bare or a static pod."""
     static: bool
@@ -98,8 +105,10 @@ def pod_of(document: Any) -> Pod:
 
 def _pod(document: Mapping[str, Any]) -> Pod:
     metadata, spec = document["metadata"], document["spec"]
-    annotations = metadata.get("annotations") or {}
-    static = CONFIG_MIRROR in annotations or annotations.get(CONFIG_SOURCE, "api") != "api"
+    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key in _KEPT}
+    # Of an object that the API server has, the source is what its author wrote; of others it is the kubelet's word.
+    from_file = not metadata.get("resourceVersion") and annotations.get(CONFIG_SOURCE, "api") != "api"
+    static = from_file or CONFIG_MIRROR in annotations
     return Pod(
         uid=annotations[CONFIG_HASH] if static and CONFIG_HASH in annotations else metadata["uid"],
         namespace=metadata["namespace"],

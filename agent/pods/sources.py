@@ -105,6 +105,9 @@ class Sources:
                 self._wait_s = RETRY_FIRST_S
             if self._pace.stopped or (not is_best and self._monotonic_s() >= until_s):
                 return
+        self._open.pop(source.name)
+        if not self._pace.stopped:
+            self._pace.rest(1)  # it ended by itself, against its promise: it is begun anew, and not at once
 
     def _leave_lesser(self, than: Source) -> None:
         """Those are to begin anew when they are needed again: where they were left off, their pods are of long ago."""

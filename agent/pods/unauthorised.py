@@ -31,7 +31,7 @@ def unauthorised(token: Token, *, now: datetime, apiserver: bool | None) -> Kube
             remedy=f"{_MOUNT}, and name its file as the token file",
         )
     if token.expires is not None and token.expires <= now:
-        return _expired(token, token.expires, now)
+        return _expired(token, token.expires)
     if not _is_for_apiserver(token):
         return _for_another(token)
     return _unchecked(token) if apiserver is False else _unknown(token, away_too=apiserver is None)
@@ -46,9 +46,9 @@ def without_token(token: Token) -> KubeletError:
     )
 
 
-def _expired(token: Token, expires: datetime, now: datetime) -> KubeletError:
+def _expired(token: Token, expires: datetime) -> KubeletError:
     return _refused(
-        f"the kubelet refuses the token in {token.file}: it expired at {_moment(expires)}, and it is {_moment(now)}",
+        f"the kubelet refuses the token in {token.file}: it expired at {_moment(expires)}",
         remedy="a projected token is renewed by the kubelet in good time: see that the file is a projected volume, not "
         "a copy or a subPath mount, that the kubelet reaches the API server, and that the node's clock is right",
     )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from agent.pods.pod import Owner, Pod
+from agent.pods.pod import OPENSHIFT_CONFIG, Owner, Pod
 from kinwatch.snapshot import Workload
 
 TEMPLATE_HASH: Final = "pod-template-hash"
@@ -26,9 +26,6 @@ REVISION_HASH: Final = "controller-revision-hash"
 """Label that StatefulSets and DaemonSets put on their pods."""
 _HASH_OWNERS: Final = {TEMPLATE_HASH: "Deployment", ROLLOUT_HASH: "Rollout"}
 _REVISIONS: Final = (TEMPLATE_HASH, ROLLOUT_HASH, REVISION_HASH)
-
-OPENSHIFT_CONFIG: Final = "openshift.io/deployment-config.name"
-"""Annotation on the pods of an OpenShift DeploymentConfig, whose ReplicationControllers are its revisions."""
 
 _SCHEDULED: Final = re.compile(r"(?P<cronjob>.+)-(?P<minutes>[0-9]{8})")
 """Name of a Job that a CronJob made: the minute for which it was scheduled, since the epoch

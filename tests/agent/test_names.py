@@ -74,14 +74,18 @@ class Node:
 
     def __init__(self) -> None:
         self.directory = Directory()
+        self.pods: tuple[Listed, ...] = ()
         self.rules = EVERYTHING
         self.names = PodNames(self.directory, rules=lambda: self.rules, own_root="/podu9/agent")
 
     def tell(self, *pods: Listed, at_s: float = 0) -> None:
+        self.pods = pods
         self.directory.tell(pods, at_s=at_s)
 
-    def who(self, *candidates: Candidate, now_s: float = 0) -> list[Answer]:
-        """Who they are, in this order."""
+    def who(self, *candidates: Candidate, now_s: float = 0, silent: bool = False) -> list[Answer]:
+        """Who they are, in this order; the kubelet has just told the same pods again, unless it is silent."""
+        if not silent:
+            self.directory.tell(self.pods, at_s=now_s)
         answers = self.names.answers(candidates, now_s=now_s)
         assert answers.keys() == {one.subject.root for one in candidates}
         return [answers[one.subject.root] for one in candidates]
@@ -203,6 +207,13 @@ def test_oldest_container_of_a_pod_in_which_nothing_runs_is_the_sandbox_after_a_
     sandbox = found("s", born=1)
     assert [node.who(sandbox, now_s=now_s) for now_s in (5, 5 + LONELY_S - 0.1)] == [[None], [None]]
     assert node.who(sandbox, now_s=5 + LONELY_S) == [SANDBOX]
+
+
+def test_listing_of_long_ago_makes_nothing_a_sandbox(node: Node) -> None:
+    """While no source tells anything a container may have been started again, where the runtime makes no sandboxes."""
+    node.tell(listed(container("app", "c1", runs=False)))
+    for now_s in (5, 5 + LONELY_S, 5 + 2 * LONELY_S):
+        assert node.who(found("c2", born=3), now_s=now_s, silent=True) == [None]
 
 
 def test_younger_container_of_a_pod_in_which_nothing_runs_yet_waits(node: Node) -> None:

@@ -143,8 +143,8 @@ def test_file_that_is_written_before_it_is_looked_at_is_not_missed(path: Path) -
         (None, "No such file"),
         (b"include: shop", "include is no list"),
         (b"\xff\xfe", "no UTF-8 text"),
-        (("ä" * MAX_BYTES).encode(), "larger than 1048576 bytes"),
-        (b"#" * (MAX_BYTES + 1), "larger than 1048576 bytes"),
+        (("ä" * MAX_BYTES).encode(), "larger than 262144 bytes"),
+        (b"#" * (MAX_BYTES + 1), "larger than 262144 bytes"),
     ],
     ids=["missing", "wrong", "no text", "large, cut within a character", "large"],
 )

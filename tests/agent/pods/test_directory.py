@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 
 import pytest
@@ -125,18 +124,6 @@ def test_listing_that_someone_holds_never_changes(directory: Directory) -> None:
 def test_node_without_pods_is_a_listing_as_well(directory: Directory) -> None:
     directory.tell((), at_s=0)
     assert directory.listing.number == 1
-
-
-def test_first_listing_is_awaited(directory: Directory) -> None:
-    """By another thread than the one that tells it; not longer than asked for."""
-    assert not directory.await_first(0)
-    came = []
-    waiting = threading.Thread(target=lambda: came.append(directory.await_first(60)))
-    waiting.start()
-    directory.tell((), at_s=0)
-    waiting.join()
-    assert came == [True]
-    assert directory.await_first(0)
 
 
 def test_longest_gone_are_forgotten_first_when_there_are_too_many(

@@ -182,3 +182,14 @@ def test_what_is_no_list_of_pods_is_refused(document: Any) -> None:
 def test_node_without_pods_is_no_error() -> None:
     """Go writes a list with nothing in it as null."""
     assert pods_of({"kind": "PodList", "items": None}) == ()
+
+
+def test_annotations_of_an_ordinary_pod_do_not_make_it_a_static_one() -> None:
+    """Who may make pods writes them; to take a static pod's uid would be to take its name."""
+    forged = {"kubernetes.io/config.source": "file", "kubernetes.io/config.hash": "e36fa8389324342804dda9d7a02d3560"}
+    document = {
+        "metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "7", "annotations": forged},
+        "spec": {},
+    }
+    pod = pod_of(document)
+    assert (pod.uid, pod.static) == ("u", False)

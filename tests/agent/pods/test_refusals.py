@@ -39,7 +39,7 @@ def told(status: int, body: str = "", *, token: Token | None = None, apiserver: 
         (
             token_of(exp=NOW.timestamp()),
             None,
-            "expired at 2026-11-22T09:53:24Z, and it is 2026-11-22T09:53:24Z",
+            "expired at 2026-11-22T09:53:24Z",
             "subPath",
         ),
         (token_of(aud=["vault", "sts"]), None, "its audience is 'vault', 'sts'", "without an audience"),
