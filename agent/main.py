@@ -16,6 +16,8 @@ from typing import Any
 import click
 
 from agent import options
+from agent.doctor.command import run as run_doctor
+from agent.doctor.examined import AggregatorAddress, Examined
 from agent.health import listen_on
 from agent.networks import named_network
 from agent.settings import SERVICE_ACCOUNT, WINDOW_MAX_S, WINDOW_MIN_S, IdentitySettings, NamesFrom, Settings
@@ -85,6 +87,38 @@ def agent(  # noqa: D103 - the text is in help=
 
 
 agent.help = "Watch what the containers of this node do, and tell it window by window."
+
+
+@agent.command()
+@options.of_the_node
+@options.of_delivery
+@click.option("--format", "form", type=click.Choice(["table", "json"]), help="A table, or one JSON object.")
+def doctor(
+    *,
+    node: str,
+    btf: Path,
+    run_dir: Path,
+    aggregator: str | None,
+    aggregator_token: Path | None,
+    aggregator_ca: Path | None,
+    spool: Path | None,
+    spool_bytes: int,
+    form: str | None,
+    **identity: Any,
+) -> Job:
+    """Say what this node can and can't do, and the remedy for each; end with 3 if something fails."""
+    examined = Examined(
+        btf=btf,
+        run_dir=run_dir,
+        node=node,
+        identity=identity_settings(**identity),
+        aggregator=AggregatorAddress(url=aggregator, token_file=aggregator_token, ca_file=aggregator_ca)
+        if aggregator
+        else None,
+        spool=spool,
+        spool_bytes=spool_bytes,
+    )
+    return partial(run_doctor, examined, as_json=form == "json" or (form is None and not sys.stdout.isatty()))
 
 
 def identity_settings(*, names: str, service_account: Path | None, **others: Any) -> IdentitySettings:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from agent.settings import BTF, RUN_DIR, WINDOW_MAX_S, WINDOW_MIN_S
+from agent.settings import BTF, RUN_DIR, SPOOL_BYTES, WINDOW_MAX_S, WINDOW_MIN_S
 
 PREFIX: Final = "KINWATCH_"
 """Of the environment variables."""
@@ -158,6 +158,37 @@ _AGENT: Final = (
         help="Answer probes and Prometheus there, on /healthz, /readyz and /metrics; :PORT is on all addresses.",
     ),
 )
+
+
+_DELIVERY: Final = (
+    _option("--aggregator", metavar="URL", help="Where batches go, such as https://aggregator.kinwatch.svc:8443."),
+    _option(
+        "--aggregator-token",
+        type=_FILE,
+        metavar="FILE",
+        help="The agent's token for it, which is renewed; a projected one with the audience kinwatch-aggregator.",
+    ),
+    _option(
+        "--aggregator-ca",
+        type=_FILE,
+        metavar="FILE",
+        help="What the aggregator's certificate is checked against [default: the system's CAs]",
+    ),
+    _option("--spool", type=_FILE, metavar="DIR", help="Folder in which batches wait for the aggregator."),
+    _option(
+        "--spool-bytes",
+        type=click.IntRange(min=1 << 20),
+        default=SPOOL_BYTES,
+        show_default=True,
+        metavar="BYTES",
+        help="How much the spool may grow to; then the oldest batches go first, and are counted.",
+    ),
+)
+
+
+def of_delivery(command: _Command) -> _Command:
+    """The options that say where batches go."""
+    return _decorated(command, _DELIVERY)
 
 
 def of_the_agent(command: _Command) -> _Command:

@@ -23,6 +23,10 @@ SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet puts a pod's token and the cluster's CA."""
 
 
+SPOOL_BYTES: Final = 256 << 20
+"""Two days of batches of 12 KB each half minute are 70 MB."""
+
+
 class NamesFrom(StrEnum):
     """Who tells the containers' names."""
 

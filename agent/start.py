@@ -12,7 +12,7 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -20,33 +20,28 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from agent import preflight
-from agent.btf import Btf
 from agent.capture import Capture
-from agent.cgroups import Hierarchy, choose, hierarchies
+from agent.cgroups import Hierarchy
 from agent.cluster import kubernetes_of
-from agent.drain import Reading, ShowAll
+from agent.doctor.command import node_findings, require
+from agent.doctor.examined import examined_of
+from agent.doctor.files import Files
 from agent.dry_run import DryRun
-from agent.endpoints import Surroundings
+from agent.fitting import fitted, given_cgroups, hierarchy_of
 from agent.health import Health, answering, lesser_source, no_source
 from agent.host import local_of
-from agent.identify import Globs, Pods, own_root
+from agent.identify import Pods, own_root
 from agent.identity import Given, Identity, Kubernetes, Local
 from agent.lock import only_agent
 from agent.memory import give_back
 from agent.metrics import Metrics
 from agent.naming import Naming
-from agent.networks import Networks
 from agent.pods.sources import Status
 from agent.probe import Probe
-from agent.program import Build
-from agent.redact import Redactor, key_from
 from agent.roster import Roster, Selection
 from agent.settings import Settings
 from agent.show import Lines, Show, Tables
 from agent.syscalls import SyscallTable
-from agent.uring import names as uring_names
-from kinwatch.errors import InputError
 
 log = structlog.get_logger()
 
@@ -63,27 +58,10 @@ class SystemClock:
         return time.monotonic()
 
 
-def hierarchy_of(settings: Settings) -> Hierarchy:
-    """The hierarchy to watch; InputError if a glob was given and nothing matches it."""
-    selection = given_cgroups(settings) or Pods()
-    found = hierarchies(_text("/proc/self/mountinfo"), _text("/proc/self/cgroup"))
-    hierarchy = choose(found, lambda path: selection.subject(path) is not None)
-    matched = [path for _, path in hierarchy.cgroups() if selection.subject(path)]
-    for glob in settings.cgroups:
-        alone = Globs([glob], cohort="")
-        if any(alone.subject(path) for path in matched):
-            continue
-        raise InputError(
-            f"no cgroup matches --cgroup {glob!r} (looked in {', '.join(str(one.mount) for one in found)})",
-            remedy="start the container first; `cat /proc/PID/cgroup` shows the path of a process's cgroup, and * "
-            "matches within one component; quote the glob, so that the shell leaves it alone",
-        )
-    return hierarchy
-
-
 def dry_run(settings: Settings) -> int:
     """Watch, show, ship nothing."""
-    preflight.check(preflight.this_node(release=platform.release(), btf=settings.btf))
+    given_cgroups(settings)  # so that what can't be used is refused before the node is looked at
+    require(node_findings(examined_of(settings), Files()), log)
     clock = SystemClock()
     hierarchy = hierarchy_of(settings)
     with (
@@ -120,13 +98,6 @@ def dry_run(settings: Settings) -> int:
             log.info("watching", replicas=len(roster), hierarchy=hierarchy.name, window_s=settings.window_s)
             loop.run(windows=settings.windows)
     return 0
-
-
-def given_cgroups(settings: Settings) -> Globs | None:
-    """The cgroups that were named; None if none were."""
-    if not settings.cgroups:
-        return None
-    return Globs(settings.cgroups, cohort=settings.cohort or " ".join(settings.cgroups))
 
 
 @contextlib.contextmanager
@@ -181,40 +152,9 @@ def names_of(identity: Identity) -> Callable[[], Status]:
             return lambda: Status(source="given", problem="")
 
 
-def fitted(settings: Settings, hierarchy: Hierarchy, table: SyscallTable) -> tuple[Build, Reading]:
-    """
-    What the probe is compiled with on this node, and what its records are read with.
-
-    Both are made of the kernel's types, which take 10 MB and are let go of here.
-    """
-    btf = Btf.read(settings.btf)
-    build = Build.of(btf, hierarchy, table, pid_max=int(_text("/proc/sys/kernel/pid_max")))
-    return build, reading_of(settings, table, uring=btf.enumerators("io_uring_op"))
-
-
-def reading_of(settings: Settings, table: SyscallTable, *, uring: Mapping[str, int]) -> Reading:
-    """What records are read with on this node, whose kernel has these io_uring operations."""
-    first_ephemeral_port = int(_text("/proc/sys/net/ipv4/ip_local_port_range").split()[0])
-    return Reading(
-        table=table,
-        command_line=command_line_of,
-        around=Surroundings(networks=Networks(settings.networks), first_ephemeral_port=first_ephemeral_port),
-        redact=ShowAll() if settings.show_secrets else Redactor(key_from(settings.secrets_key)),
-        uring_names=uring_names(uring),
-    )
-
-
 def show_of(settings: Settings) -> Show:
     """Where the snapshots go."""
     return Lines(sys.stdout) if settings.as_json else Tables(Console())
-
-
-def command_line_of(pid: int) -> bytes | None:
-    """The argument list of a process as the kernel gives it now; None if the process has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return None
 
 
 def _text(path: str) -> str:

@@ -9,11 +9,8 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
-from agent.settings import BTF, RUN_DIR, IdentitySettings, NamesFrom, Settings
-
-SPOOL_BYTES: Final = 256 << 20
+from agent.settings import BTF, RUN_DIR, SPOOL_BYTES, IdentitySettings, NamesFrom, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,20 @@ def run(*arguments: str | Path, wrapper: Sequence[str] = ()) -> subprocess.Compl
     )
 
 
+def told(done: subprocess.CompletedProcess[str]) -> tuple[str, str]:
+    """Problem and remedy as they were told in the end, without what was logged before."""
+    error, remedy = (line for line in done.stderr.splitlines() if not line.startswith("{"))
+    assert error.startswith("error: ")
+    assert remedy.startswith("remedy: ")
+    return error, remedy
+
+
+def await_watching(process: subprocess.Popen[str]) -> None:
+    """Wait until an agent logs that it watches."""
+    assert process.stderr is not None
+    assert any('"watching"' in line for line in process.stderr)
+
+
 def in_own_mounts(script: str) -> tuple[str, ...]:
     """A wrapper that changes what is mounted where, for the wrapped program alone."""
     return ("unshare", "--mount", "sh", "-c", script + ' && exec "$@"', "sh")
@@ -66,10 +80,8 @@ def test_option_that_can_not_be_used_is_named_with_a_remedy(arguments: Sequence[
     """Before anything is loaded, and without root."""
     done = run("--dry-run", *arguments)
     assert done.returncode == 2
-    error, remedy = done.stderr.splitlines()
-    assert error.startswith("error: ")
+    error, _ = told(done)
     assert problem in error
-    assert remedy.startswith("remedy: ")
     assert done.stdout == ""
 
 
@@ -82,8 +94,8 @@ def test_option_that_can_not_be_used_is_named_with_a_remedy(arguments: Sequence[
     [
         pytest.param(
             ("setpriv", "--bounding-set=-all", "--inh-caps=-all"),
-            "lacks CAP_BPF and CAP_PERFMON",
-            "run the agent as root",
+            "CAP_BPF",
+            "securityMode",
             id="no capabilities",
         ),
         pytest.param(("setarch", "--uname-2.6"), "kernel 2.6.", "run kernel 5.8 or newer", id="old kernel"),
@@ -106,10 +118,8 @@ def test_node_that_can_not_run_the_probe_says_why(
 ) -> None:
     done = run("--dry-run", "--run-dir", tmp_path, wrapper=wrapper)
     assert done.returncode == 3
-    error, proposed = done.stderr.splitlines()
-    assert error.startswith("error: ")
+    error, proposed = told(done)
     assert problem in error
-    assert proposed.startswith("remedy: ")
     assert remedy in proposed
 
 
@@ -117,8 +127,8 @@ def test_node_that_can_not_run_the_probe_says_why(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "0 bytes are less than a header"),
-        (b"garbage " * 100, "it starts with 0x6167"),
+        (b"", "it begins with nothing"),
+        (b"garbage " * 100, "it begins with 67 61"),
         (b"\x9f\xeb\x01\x00" + b"\xff" * 4000, "it is truncated"),
         (None, "no type information at"),
     ],
@@ -148,7 +158,7 @@ def test_run_dir_that_can_not_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = run("--dry-run", "--cgroup", "/*", "--run-dir", tmp_path / "file" / "below")
     assert done.returncode == 3
-    assert "agent.lock: Not a directory" in done.stderr
+    assert "agent.lock can't be held: Not a directory" in done.stderr
     assert "--run-dir" in done.stderr
 
 
@@ -194,8 +204,7 @@ def test_signal_closes_the_open_window_and_shows_it(ground: Ground, number: sign
     arguments = ("--dry-run", "--cgroup", f"{ground.prefix}/*", "--window", "600", "--run-dir", str(tmp_path))
     (ground.cgroup(f"for-{number.name}")).run("")
     with subprocess.Popen([AGENT, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        assert '"watching"' in process.stderr.readline()
+        await_watching(process)
         process.send_signal(number)
         began = time.monotonic()
         output, _ = process.communicate(timeout=PATIENCE_S)
@@ -235,8 +244,7 @@ def test_nothing_of_a_probe_is_left_when_its_agent_was_killed(ground: Ground, tm
     (ground.cgroup("killed")).run("")
     arguments = ("--dry-run", "--cgroup", f"{ground.prefix}/*", "--window", "600", "--run-dir", str(tmp_path))
     with subprocess.Popen([AGENT, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        assert '"watching"' in process.stderr.readline()
+        await_watching(process)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=PATIENCE_S)
     assert run(*arguments[:-4], "--window", "1", "--windows", "1", "--run-dir", tmp_path).returncode == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ground import NEVER_S, PATIENCE_S, Cgroup, Ground, outside
 
-from agent import start
+from agent import fitting
 from agent.btf import Btf
 from agent.capture import Capture
 from agent.drain import Reading
@@ -313,9 +313,9 @@ class Cramped:
 def _cramped(ground: Ground) -> Iterator[Cramped]:
     cgroup = ground.cgroup("cramped")
     settings = Settings(cgroups=(cgroup.path,))
-    selection = start.given_cgroups(settings)
+    selection = fitting.given_cgroups(settings)
     assert selection
-    hierarchy = start.hierarchy_of(settings)
+    hierarchy = fitting.hierarchy_of(settings)
     table = SyscallTable.of(platform.machine())
     build = Build.of(
         Btf.read(),
