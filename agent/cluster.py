@@ -12,14 +12,15 @@ import structlog
 
 from agent.identity import Kubernetes
 from agent.pods.apiserver import ApiServer
-from agent.pods.connection import Connection, by_kubeconfig, in_cluster
 from agent.pods.kubelet import Kubelet
 from agent.pods.owners import ApiOwners, CachedOwners
 from agent.pods.pace import Pace
-from agent.pods.source import Source, SourceError
+from agent.pods.source import Source
 from agent.pods.workload import OwnerOf
 from agent.selection_file import SelectionFile
 from agent.settings import IdentitySettings, Settings
+from kinwatch.apiserver.connection import Connection, by_kubeconfig, in_cluster
+from kinwatch.errors import PeerError
 
 log = structlog.get_logger()
 
@@ -46,7 +47,7 @@ def api_connection(asked: IdentitySettings, environ: Mapping[str, str]) -> Conne
         return by_kubeconfig(asked.kubeconfig)
     try:
         return in_cluster(environ, token_file=asked.token_file, ca_file=asked.ca_file)
-    except SourceError as error:
+    except PeerError as error:
         log.warning("apiserver_not_used", problem=error.problem, remedy=error.remedy)
         return None
 

@@ -41,8 +41,8 @@ class NodeCoverage:
     observed_s: float
     """Seconds of the window in which the agent was watching."""
     lost: Mapping[str, int]
-    """Why → how many: `windows` (the agent was not running, or was killed with them open), `batches` (dropped from a full
-    spool), `bytes` of those, `replicas`, `threads` (see Coverage)."""
+    """Why → how many: `windows` (the agent was not running, or was killed with them open), `batches` (dropped from a
+    full spool), `bytes` of those, `replicas`, `threads` (see Coverage)."""
     names_source: str | None
     """Who tells the names: `kubelet`, `apiserver`, `runtime`, `given`; None: nobody does now."""
     problem: str | None

@@ -7,6 +7,7 @@ Flow: beside it. A step raises one of these; `main` prints problem and remedy an
     └── OperatorError            exit code 2 or 3, shown without a traceback
         ├── InputError     (2)   an option, a file or a line that can't be used as it is
         └── NodeError      (3)   what was asked can't be done on this node
+            └── PeerError  (3)   who is asked over the network does not answer, or won't
 
 Whatever is not an OperatorError is a bug: its traceback is shown and the exit code is 1.
 """
@@ -37,3 +38,15 @@ class NodeError(OperatorError):
     """What was asked can't be done on this node; exit code 3."""
 
     exit_code: ClassVar[int] = 3
+
+
+class PeerError(NodeError):
+    """
+    Who is asked over the network, such as the kubelet, the API server or the aggregator, does not answer, or won't.
+
+    `lasting` says that trying again at once is pointless: a permission is missing, a certificate is not to be trusted.
+    """
+
+    def __init__(self, problem: str, *, remedy: str, lasting: bool = False) -> None:
+        super().__init__(problem, remedy=remedy)
+        self.lasting = lasting

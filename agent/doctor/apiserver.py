@@ -14,13 +14,12 @@ from typing import Final
 from agent.doctor.examined import Examined
 from agent.doctor.finding import Check, Finding
 from agent.pods.apiserver import LISTING, PODS
-from agent.pods.connection import Connection, by_kubeconfig, in_cluster
 from agent.pods.known import WATCHING
 from agent.pods.owners import ApiOwners
 from agent.pods.pod import Owner
-from agent.pods.refused import Asked, UnreadableError
-from agent.pods.source import SourceError
-from kinwatch.errors import InputError, OperatorError
+from kinwatch.apiserver.connection import Connection, by_kubeconfig, in_cluster
+from kinwatch.apiserver.refused import Asked, UnreadableError
+from kinwatch.errors import InputError, OperatorError, PeerError
 
 SERVER: Final = Check(
     name="api-server",
@@ -79,7 +78,7 @@ def connection_of(examined: Examined, environ: Mapping[str, str]) -> Connection 
             return by_kubeconfig(asked.kubeconfig)
         connection = in_cluster(environ, token_file=asked.token_file, ca_file=asked.ca_file)
         connection.check()
-    except (SourceError, InputError) as error:
+    except (PeerError, InputError) as error:
         return error
     return connection
 
@@ -119,7 +118,7 @@ def _listed(connection: Connection, node: str) -> _Listed:
         status = answer.status
         document = answer.document(LISTING)
         return _Listed(some_pods=bool(document["items"]), version=str(document["metadata"]["resourceVersion"]))
-    except SourceError as error:
+    except PeerError as error:
         is_forbidden = status == HTTPStatus.FORBIDDEN and _ANONYMOUS not in error.problem
         return _Listed(forbidden=error) if is_forbidden else _Listed(obstacle=error)
     except (KeyError, TypeError):
@@ -143,7 +142,7 @@ def _error(connection: Connection, path: str, query: Mapping[str, str], asked: A
             answer.close()
         else:
             answer.document(asked)
-    except SourceError as error:
+    except PeerError as error:
         return error
     return None
 
@@ -151,7 +150,7 @@ def _error(connection: Connection, path: str, query: Mapping[str, str], asked: A
 def _owner(connection: Connection, owner: Owner) -> OperatorError | None:
     try:
         ApiOwners(connection).owner_of(owner, _NAMESPACE)
-    except SourceError as error:
+    except PeerError as error:
         return error
     return None
 

@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from agent.pods.answer import OK
-from agent.pods.connection import Connection
 from agent.pods.known import WATCHING, Known
 from agent.pods.pace import Pace
 from agent.pods.pod import Pod, PodFormatError
-from agent.pods.refused import Asked, RefusedError, UnreadableError
-from agent.pods.source import SourceError
 from agent.pods.watch import Watch
+from kinwatch.apiserver.answer import OK
+from kinwatch.apiserver.connection import Connection
+from kinwatch.apiserver.refused import Asked, RefusedError, UnreadableError
+from kinwatch.errors import PeerError
 
 PODS: Final = "/api/v1/pods"
 LISTING: Final = Asked(doing="list pods", permission=WATCHING.permission)
@@ -70,7 +70,7 @@ class ApiServer:
                 for pods in self._watched(known):
                     failures = 0
                     yield pods
-            except SourceError as error:
+            except PeerError as error:
                 failures += 1
                 self._bear(error, failures)
                 if _is_about_data(error):
@@ -128,14 +128,14 @@ class ApiServer:
 
     def _of_node(self, query: dict[str, str]) -> dict[str, str]:
         if not _NODE_NAME.fullmatch(self._node):
-            raise SourceError(
+            raise PeerError(
                 f"{self._node!r} is no name of a Kubernetes node",
                 remedy="give it by --node, as `kubectl get nodes` shows it",
                 lasting=True,
             )
         return {"fieldSelector": f"spec.nodeName={self._node}", **query}
 
-    def _bear(self, error: SourceError, failures: int) -> None:
+    def _bear(self, error: PeerError, failures: int) -> None:
         """Rest after a failure that may pass; raise one that won't, or that is one too many."""
         self.counts["failures"] += 1
         wanted_s = error.retry_after_s if isinstance(error, RefusedError) else 0
@@ -148,6 +148,6 @@ class ApiServer:
         self._pace.rest(max(RESTS_S[failures - 1], wanted_s))
 
 
-def _is_about_data(error: SourceError) -> bool:
+def _is_about_data(error: PeerError) -> bool:
     """Whether what is known can't be gone on from."""
     return isinstance(error, UnreadableError) or (isinstance(error, RefusedError) and error.expired)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from agent.pods.source import SourceError
+from kinwatch.errors import PeerError
 
 
 class Hurdle(StrEnum):
@@ -26,7 +26,7 @@ class Hurdle(StrEnum):
     """That the answer comes whole, and is a list of pods."""
 
 
-class KubeletError(SourceError):
+class KubeletError(PeerError):
     """The kubelet can't tell the pods: why, what to do about it, and at which hurdle the request stopped."""
 
     def __init__(self, problem: str, *, remedy: str, hurdle: Hurdle, lasting: bool = False) -> None:

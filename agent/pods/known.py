@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from agent.pods.pod import Pod, pod_of, pods_of
-from agent.pods.refused import Asked, UnreadableError, refused
+from kinwatch.apiserver.refused import Asked, UnreadableError, refused
 
 WATCHING: Final = Asked(doing="watch pods", permission="the verbs `list` and `watch` on `pods`, in a ClusterRole")
 _ANY: Final = "0"

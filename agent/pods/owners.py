@@ -14,10 +14,11 @@ from typing import Final
 
 import structlog
 
-from agent.pods.connection import Connection
 from agent.pods.pod import Owner, controller_of
-from agent.pods.refused import Asked, UnreadableError
-from agent.pods.source import NotNow, Owners, SourceError
+from agent.pods.source import NotNow, Owners
+from kinwatch.apiserver.connection import Connection
+from kinwatch.apiserver.refused import Asked, UnreadableError
+from kinwatch.errors import PeerError
 
 KEPT: Final = 4096
 """Answers kept; beyond, the one that was needed longest ago is dropped and counted."""
@@ -64,7 +65,7 @@ class ApiOwners:
         """
         The controller of an object; None if it has none, if it is gone, or if it is of a kind that is not asked for.
 
-        Raises SourceError when it can't be told.
+        Raises PeerError when it can't be told.
         """
         question = _question(owned, namespace)
         if question is None:
@@ -81,7 +82,7 @@ class ApiOwners:
 
 
 class CachedOwners:
-    """Owners, asked seldom and remembered; for one thread. What it asks raises SourceError when it can't tell."""
+    """Owners, asked seldom and remembered; for one thread. What it asks raises PeerError when it can't tell."""
 
     def __init__(
         self,
@@ -118,7 +119,7 @@ class CachedOwners:
         self.counts["asked"] += 1
         try:
             owner = self._inner.owner_of(owned, namespace)
-        except SourceError as error:
+        except PeerError as error:
             self._tell(error)
             # What lasts, a permission most often, holds for all objects of the kind in the namespace.
             key = _of_its_kind(owned, namespace) if error.lasting else (owned, namespace)
@@ -141,7 +142,7 @@ class CachedOwners:
             self._answers.popitem(last=False)
             self.counts["dropped"] += 1
 
-    def _tell(self, error: SourceError) -> None:
+    def _tell(self, error: PeerError) -> None:
         """Log a reason once: known by its remedy, since the problem may have an object's name in it."""
         self.counts["refused"] += 1
         if error.remedy in self._reasons:

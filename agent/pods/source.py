@@ -10,19 +10,6 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from agent.pods.pod import Owner, Pod
-from kinwatch.errors import NodeError
-
-
-class SourceError(NodeError):
-    """
-    A source can't tell the pods, and why, and what to do about it.
-
-    `lasting` says that trying again at once is pointless: a permission is missing, a certificate is not to be trusted.
-    """
-
-    def __init__(self, problem: str, *, remedy: str, lasting: bool = False) -> None:
-        super().__init__(problem, remedy=remedy)
-        self.lasting = lasting
 
 
 class NotNow(Exception):  # noqa: N818 - it is no error
@@ -40,7 +27,7 @@ class Source(Protocol):
         """
         All pods of this node, again and again: at once, then whenever something may have changed.
 
-        Never ends by itself; waits between two listings, at most a minute. Raises SourceError when it can't go on;
+        Never ends by itself; waits between two listings, at most a minute. Raises PeerError when it can't go on;
         called anew, it begins anew.
         """
 

@@ -18,8 +18,9 @@ import structlog
 from agent.pods.directory import Directory, Listed
 from agent.pods.pace import Pace
 from agent.pods.pod import Pod
-from agent.pods.source import NotNow, Source, SourceError
+from agent.pods.source import NotNow, Source
 from agent.pods.workload import OwnerOf, workload_of
+from kinwatch.errors import PeerError
 
 RETRY_FIRST_S: Final = 30.0
 """How long a source that failed is left alone at first, in seconds; twice as long after each further failure."""
@@ -64,7 +65,7 @@ class Sources:
         self._pace = pace
         self._monotonic_s = monotonic_s
         self._open: dict[str, Iterator[tuple[Pod, ...]]] = {}
-        self._failures: dict[str, SourceError] = {}
+        self._failures: dict[str, PeerError] = {}
         self._wait_s = RETRY_FIRST_S
         self._pods: tuple[Pod, ...] | None = None
         self._listed: tuple[Listed, ...] = ()
@@ -84,7 +85,7 @@ class Sources:
         for source in self._sources:
             try:
                 self._follow(source)
-            except SourceError as error:
+            except PeerError as error:
                 self._open.pop(source.name, None)
                 self._failures[source.name] = error
             else:

@@ -15,8 +15,8 @@ import threading
 from types import TracebackType
 from typing import Final, Self
 
-from agent.pods.answer import Answer
-from agent.pods.source import SourceError
+from kinwatch.apiserver.answer import Answer
+from kinwatch.errors import PeerError
 
 TOGETHER_S: Final = 0.1
 """Events that follow each other within this time come in one batch: the start of a pod makes half a dozen."""
@@ -34,7 +34,7 @@ class Watch:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self._waiting: queue.Queue[bytes | None] = queue.Queue(WAITING_MAX)
-        self._failure: SourceError | None = None
+        self._failure: PeerError | None = None
         self._reader = threading.Thread(target=self._read, name="watch", daemon=True)
         self._ended = False
 
@@ -58,7 +58,7 @@ class Watch:
         return self._ended and self._failure is None
 
     def batch(self, wait_s: float) -> list[bytes]:
-        """Lines that came together; none if none came in time. Raises SourceError when the stream has broken off."""
+        """Lines that came together; none if none came in time. Raises PeerError when the stream has broken off."""
         lines: list[bytes] = []
         line = self._next(wait_s)
         while line is not None:
@@ -82,6 +82,6 @@ class Watch:
         try:
             for line in self._answer.lines():
                 self._waiting.put(line)
-        except SourceError as error:
+        except PeerError as error:
             self._failure = error
         self._waiting.put(None)

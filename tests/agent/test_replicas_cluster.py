@@ -21,8 +21,8 @@ from ground import Watch
 from node import Node, identities
 from recordings import NODE
 
-from agent.pods.connection import Connection, by_kubeconfig
-from agent.pods.refused import Asked
+from kinwatch.apiserver.connection import Connection, by_kubeconfig
+from kinwatch.apiserver.refused import Asked
 
 Json = Mapping[str, Any]
 ASKED = Asked(doing="read what is true", permission="`get` and `list` on pods, replicasets and jobs")

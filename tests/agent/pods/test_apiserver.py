@@ -16,10 +16,10 @@ from asking import CountedPace
 
 from agent.pods import apiserver, watch
 from agent.pods.apiserver import ApiServer
-from agent.pods.connection import Connection, by_kubeconfig
 from agent.pods.pod import Pod
-from agent.pods.source import SourceError
 from agent.pods.watch import BATCH_MAX, WAITING_MAX
+from kinwatch.apiserver.connection import Connection, by_kubeconfig
+from kinwatch.errors import PeerError
 
 PODS = 10
 """In the recorded list."""
@@ -256,7 +256,7 @@ def test_version_that_is_always_too_old_is_no_endless_loop(
     api: PlaybackApiServer, listings: Listings, pace: CountedPace
 ) -> None:
     api.forgotten = api.version + 1
-    with pytest.raises(SourceError, match="does not keep what was asked for any more: too old resource version"):
+    with pytest.raises(PeerError, match="does not keep what was asked for any more: too old resource version"):
         list(listings)
     assert pace.rests == [2.0, 4.0]
 
@@ -321,7 +321,7 @@ def test_error_in_a_stream_is_borne_and_watched_on_from(
 def test_name_that_no_node_has_is_not_asked_for(
     api: PlaybackApiServer, connection: Connection, pace: CountedPace, node: str
 ) -> None:
-    with pytest.raises(SourceError, match="no name of a Kubernetes node"):
+    with pytest.raises(PeerError, match="no name of a Kubernetes node"):
         next(ApiServer(connection, node=node, pace=pace).listings())
     assert api.requests == []
 

@@ -11,11 +11,10 @@ import pytest
 import yaml
 from api_playback import PlaybackApiServer
 
-from agent.pods import connection as connections
-from agent.pods.connection import Connection, by_kubeconfig, in_cluster
-from agent.pods.refused import Asked
-from agent.pods.source import SourceError
-from kinwatch.errors import InputError
+from kinwatch.apiserver import connection as connections
+from kinwatch.apiserver.connection import Connection, by_kubeconfig, in_cluster
+from kinwatch.apiserver.refused import Asked
+from kinwatch.errors import InputError, PeerError
 
 VERSION = "/version"
 ASKED = Asked(doing="get /version", permission="none")
@@ -57,8 +56,8 @@ def version(connection: Connection) -> Any:
     return connection.get(VERSION).document(ASKED)["major"]
 
 
-def failure(connection: Connection) -> SourceError:
-    with pytest.raises(SourceError) as failed:
+def failure(connection: Connection) -> PeerError:
+    with pytest.raises(PeerError) as failed:
         version(connection)
     return failed.value
 
@@ -90,7 +89,7 @@ def test_token_that_was_rotated_is_read_anew(api: PlaybackApiServer, account: Pa
 
 def test_token_that_is_refused_twice_is_told_of(api: PlaybackApiServer, joined: Joined) -> None:
     api.tokens = set()
-    assert "does not accept the agent's credentials" in failure(joined()).problem
+    assert "does not accept these credentials" in failure(joined()).problem
     assert len(api.requests) == 2
 
 
@@ -109,7 +108,7 @@ def test_token_that_is_no_text_is_told_of(account: Path, joined: Joined) -> None
 
 
 def test_process_outside_of_a_pod_is_told_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"KUBERNETES_SERVICE_PORT are not set.*--kubeconfig") as failed:
+    with pytest.raises(PeerError, match=r"KUBERNETES_SERVICE_PORT are not set.*--kubeconfig") as failed:
         in_cluster({"KUBERNETES_SERVICE_HOST": "10.96.0.1"}, token_file=tmp_path, ca_file=tmp_path)
     assert failed.value.lasting
 
@@ -117,10 +116,10 @@ def test_process_outside_of_a_pod_is_told_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["token", "ca.crt"])
 def test_pod_without_its_account_is_told_what_to_do(account: Path, joined: Joined, name: str) -> None:
     (account / name).write_text("")
-    with pytest.raises(SourceError, match=rf"{name} is empty.*automountServiceAccountToken"):
+    with pytest.raises(PeerError, match=rf"{name} is empty.*automountServiceAccountToken"):
         joined()
     (account / name).unlink()
-    with pytest.raises(SourceError, match=rf"{name}: No such file.*automountServiceAccountToken"):
+    with pytest.raises(PeerError, match=rf"{name}: No such file.*automountServiceAccountToken"):
         joined()
 
 
@@ -265,7 +264,7 @@ def test_server_that_speaks_no_tls_is_told_of(api: PlaybackApiServer, tmp_path: 
 def test_server_that_does_not_answer_is_not_waited_for(api: PlaybackApiServer, joined: Joined) -> None:
     api.hang(VERSION)
     connection = joined()
-    with pytest.raises(SourceError, match=r"is not reached: .*timed out"):
+    with pytest.raises(PeerError, match=r"is not reached: .*timed out"):
         connection.get(VERSION, read_s=0.1)
     api.go_on()
     assert version(connection) == "1"

@@ -11,13 +11,13 @@ from api_playback_replies import ANONYMOUS, NODE, NOT_FOUND, UNAUTHORIZED, Reply
 from asking import CountedPace
 
 from agent.pods.apiserver import ApiServer
-from agent.pods.connection import by_kubeconfig
-from agent.pods.refused import LONGEST_MESSAGE, Asked, refused
-from agent.pods.source import SourceError
+from kinwatch.apiserver.connection import by_kubeconfig
+from kinwatch.apiserver.refused import LONGEST_MESSAGE, Asked, refused
+from kinwatch.errors import PeerError
 
 LIST = "/api/v1/pods"
 WATCH = f"/api/v1/pods?fieldSelector=spec.nodeName%3D{NODE}&watch"
-MAY = "grant the agent's service account the verbs `list` and `watch` on `pods`, in a ClusterRole"
+MAY = "grant the pod's service account the verbs `list` and `watch` on `pods`, in a ClusterRole"
 
 
 @pytest.fixture(name="api")
@@ -38,9 +38,9 @@ def _source(api: PlaybackApiServer, pace: CountedPace, tmp_path: Path) -> Iterat
     connection.renew()
 
 
-def failure(source: ApiServer) -> SourceError:
+def failure(source: ApiServer) -> PeerError:
     """Why the listings don't go on."""
-    with pytest.raises(SourceError) as failed:
+    with pytest.raises(PeerError) as failed:
         list(source.listings())
     return failed.value
 
@@ -52,15 +52,15 @@ def reply(status: int, text: str = "", **headers: str) -> Reply:
 @pytest.mark.parametrize(
     ("asked", "answer", "problem", "remedy"),
     [
-        (LIST, UNAUTHORIZED, "does not accept the agent's credentials: Unauthorized", "its token is projected"),
+        (LIST, UNAUTHORIZED, "does not accept these credentials: Unauthorized", "its token is projected"),
         (LIST, ANONYMOUS, "shown no credentials that it knows: pods is forbidden", "auth whoami"),
         (
             LIST,
             forbidden("list", "pods"),
-            'does not let the agent list pods: pods is forbidden: User "system:serviceaccount:monitoring:node-agent"',
+            'does not allow us to list pods: pods is forbidden: User "system:serviceaccount:monitoring:node-agent"',
             MAY,
         ),
-        (WATCH, forbidden("watch", "pods"), "does not let the agent watch pods: ", MAY),
+        (WATCH, forbidden("watch", "pods"), "does not allow us to watch pods: ", MAY),
         (LIST, NOT_FOUND, "asked to list pods, the API server answers HTTP 404: ", "that of a Kubernetes API server"),
         (LIST, reply(302, Location="http://127.0.0.1:1/"), "answers HTTP 302", "that of a Kubernetes API server"),
     ],
@@ -171,7 +171,7 @@ def test_stream_that_always_breaks_off_is_told_of(api: PlaybackApiServer, source
     listings = source.listings()
     next(listings)
     api.breaking = True
-    with pytest.raises(SourceError, match=r"broke off its answer: .*bytes read") as failed:
+    with pytest.raises(PeerError, match=r"broke off its answer: .*bytes read") as failed:
         next(listings)
     assert "ends connections" in failed.value.remedy
     assert not failed.value.lasting

@@ -13,7 +13,7 @@ from playback import PlaybackKubelet
 from recordings import GRANTED, recording
 
 from agent.pods.kubelet import Kubelet
-from agent.pods.source import SourceError
+from kinwatch.errors import PeerError
 
 EXAMPLES = 100
 
@@ -78,6 +78,6 @@ def test_any_bytes_give_a_source_error(kubelet: tuple[PlaybackKubelet, Kubelet],
 def _ask(asked: Kubelet) -> bool:
     try:
         asked.pods()
-    except SourceError as error:
+    except PeerError as error:
         return not (error.problem and error.remedy)
     return True

@@ -12,15 +12,16 @@ from api_playback import PlaybackApiServer
 from api_playback_replies import Reply, forbidden
 from structlog.testing import capture_logs
 
-from agent.pods.connection import by_kubeconfig
 from agent.pods.owners import BURST, ApiOwners, CachedOwners
 from agent.pods.pod import Owner
-from agent.pods.source import NotNow, SourceError
+from agent.pods.source import NotNow
+from kinwatch.apiserver.connection import by_kubeconfig
+from kinwatch.errors import PeerError
 
 REPLICA_SET = Owner(api_version="apps/v1", kind="ReplicaSet", name="orders-68bc66c8b7")
 JOB = Owner(api_version="batch/v1", kind="Job", name="report-29922353")
-REFUSAL = SourceError("the API server does not let the agent get replicasets.apps", remedy="grant it", lasting=True)
-FAILURE = SourceError("the API server is not reached", remedy="see the network")
+REFUSAL = PeerError("the API server does not allow us to get replicasets.apps", remedy="grant it", lasting=True)
+FAILURE = PeerError("the API server is not reached", remedy="see the network")
 
 
 class Clock:
@@ -37,12 +38,12 @@ class Told:
     """Owners as a test tells them; notes what it was asked."""
 
     def __init__(self) -> None:
-        self.answer: Owner | SourceError | None = replace(REPLICA_SET, kind="Deployment", name="orders")
+        self.answer: Owner | PeerError | None = replace(REPLICA_SET, kind="Deployment", name="orders")
         self.asked: list[tuple[str, str]] = []
 
     def owner_of(self, owned: Owner, namespace: str) -> Owner | None:
         self.asked.append((owned.name, namespace))
-        if isinstance(self.answer, SourceError):
+        if isinstance(self.answer, PeerError):
             raise self.answer
         return self.answer
 
@@ -129,7 +130,7 @@ def test_what_has_no_address_is_not_asked_for(
 
 def test_permission_that_is_missing_is_named(api: PlaybackApiServer, owners: ApiOwners) -> None:
     api.always["/apis/batch"] = forbidden("get", "jobs")
-    with pytest.raises(SourceError, match=r"does not let the agent get jobs\.batch: ") as failed:
+    with pytest.raises(PeerError, match=r"does not allow us to get jobs\.batch: ") as failed:
         owners.owner_of(JOB, "shop")
     assert "the verb `get` on `jobs.batch` in the namespace shop" in failed.value.remedy
     assert failed.value.lasting
@@ -138,7 +139,7 @@ def test_permission_that_is_missing_is_named(api: PlaybackApiServer, owners: Api
 @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"metadata":5}', b'{"metadata":{"ownerReferences":[5]}}', b"<html>"])
 def test_answer_that_is_no_object_is_told_of(api: PlaybackApiServer, owners: ApiOwners, body: bytes) -> None:
     api.always["/apis/batch"] = Reply(status=200, body=body)
-    with pytest.raises(SourceError, match=r"asked to get jobs\.batch, the API server answers what is no"):
+    with pytest.raises(PeerError, match=r"asked to get jobs\.batch, the API server answers what is no"):
         owners.owner_of(JOB, "shop")
 
 
@@ -233,7 +234,7 @@ def test_reason_is_the_same_for_objects_of_other_names(cached: CachedOwners, tol
     """The API server puts the object's name into its words."""
     with capture_logs() as logs:
         for name in ("a", "b"):
-            told.answer = SourceError(f'replicasets.apps "{name}" is forbidden', remedy="grant it", lasting=True)
+            told.answer = PeerError(f'replicasets.apps "{name}" is forbidden', remedy="grant it", lasting=True)
             clock.s += 300
             cached.owner_of(replace(REPLICA_SET, name=name), "shop")
     assert len(logs) == 1

@@ -11,14 +11,15 @@ from structlog.testing import capture_logs
 from agent.pods.directory import Directory
 from agent.pods.pace import Pace
 from agent.pods.pod import Owner, Pod
-from agent.pods.source import NotNow, SourceError
+from agent.pods.source import NotNow
 from agent.pods.sources import RETRY_FIRST_S, RETRY_LAST_S, RETRY_SILENT_S, Sources, Status
 from agent.pods.workload import OwnerOf
+from kinwatch.errors import PeerError
 from kinwatch.snapshot import Workload
 
 Log = list[MutableMapping[str, Any]]
-REFUSED = SourceError("the kubelet refuses", remedy="grant nodes/pods")
-AWAY = SourceError("the API server is away", remedy="wait")
+REFUSED = PeerError("the kubelet refuses", remedy="grant nodes/pods")
+AWAY = PeerError("the API server is away", remedy="wait")
 
 
 class Clock(Pace):
@@ -37,7 +38,7 @@ class Clock(Pace):
 class Scripted:
     """A source that tells, in this order, listings and errors, one every ten seconds; at the end it is over."""
 
-    def __init__(self, name: str, clock: Clock, *script: tuple[Pod, ...] | SourceError) -> None:
+    def __init__(self, name: str, clock: Clock, *script: tuple[Pod, ...] | PeerError) -> None:
         self.name = name
         self.begun_s: list[float] = []
         """When it was asked to begin."""
@@ -47,7 +48,7 @@ class Scripted:
     def listings(self) -> Iterator[tuple[Pod, ...]]:
         self.begun_s.append(self._clock.now_s)
         for step in self._script:
-            if isinstance(step, SourceError):
+            if isinstance(step, PeerError):
                 raise step
             yield step
             self._clock.now_s += 10

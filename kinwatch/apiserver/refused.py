@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.pods.source import SourceError
+from kinwatch.errors import PeerError
 
 LONGEST_MESSAGE: Final = 300
 """Characters of the API server's own words that are passed on; the rest is cut."""
@@ -19,7 +19,7 @@ _TOO_LARGE: Final = "ResourceVersionTooLarge"
 """Cause given by a server that was set back to before what is asked for (apimachinery/pkg/apis/meta/v1, CauseType)."""
 
 _CREDENTIALS: Final = (
-    "see that the service account of the agent's pod still exists and its token is projected into the pod, or that the "
+    "see that the pod's service account still exists and its token is projected into the pod, or that the "
     "kubeconfig's user is still valid: `kubectl --kubeconfig FILE auth whoami`"
 )
 _ADDRESS: Final = (
@@ -28,7 +28,7 @@ _ADDRESS: Final = (
 )
 _HEALTH: Final = "look at the API server and at what is in front of it: `kubectl get --raw '/readyz?verbose'`"
 _LOAD: Final = (
-    "nothing if it passes; if it stays, give the agent's service account a FlowSchema of its own (API Priority and "
+    "nothing if it passes; if it stays, give the pod's service account a FlowSchema of its own (API Priority and "
     "Fairness), or find what overloads the API server"
 )
 
@@ -43,7 +43,7 @@ class Asked:
     """As ``the verbs `list` and `watch` on `pods`, in a ClusterRole``."""
 
 
-class RefusedError(SourceError):
+class RefusedError(PeerError):
     """The API server answered that it won't, with an HTTP status."""
 
     def __init__(self, problem: str, *, remedy: str, lasting: bool, expired: bool, retry_after_s: float) -> None:
@@ -54,7 +54,7 @@ class RefusedError(SourceError):
         """For how long it wants to be left alone; 0: it doesn't say."""
 
 
-class UnreadableError(SourceError):
+class UnreadableError(PeerError):
     """The API server answered what can't be read as what was asked for."""
 
     def __init__(self, found: str, *, asked: Asked) -> None:
@@ -84,12 +84,12 @@ def _not_allowed(code: int, said: str, asked: Asked) -> tuple[str, str, bool] | 
     """Problem, remedy, and whether it lasts, if the agent is the one who may not."""
     match code:
         case 401:
-            return f"the API server does not accept the agent's credentials: {said}", _CREDENTIALS, True
+            return f"the API server does not accept these credentials: {said}", _CREDENTIALS, True
         case 403 if "system:anonymous" in said:
             return f"the API server was shown no credentials that it knows: {said}", _CREDENTIALS, True
         case 403:
-            problem = f"the API server does not let the agent {asked.doing}: {said}"
-            return problem, f"grant the agent's service account {asked.permission}", True
+            problem = f"the API server does not allow us to {asked.doing}: {said}"
+            return problem, f"grant the pod's service account {asked.permission}", True
         case _:
             return None
 

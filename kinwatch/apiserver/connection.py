@@ -16,10 +16,9 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from agent.pods.answer import Answer, failure
-from agent.pods.credentials import HOST, PORT, Credentials, Opened, kubeconfig, service_account
-from agent.pods.source import SourceError
-from kinwatch.errors import InputError
+from kinwatch.apiserver.answer import Answer, failure
+from kinwatch.apiserver.credentials import HOST, PORT, Credentials, Opened, kubeconfig, service_account
+from kinwatch.errors import InputError, PeerError
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet puts the token and the CA of a pod's service account."""
@@ -44,7 +43,7 @@ class Connection:
         self, path: str, query: Mapping[str, str] | None = None, *, accept: str = _JSON, read_s: float = READ_S
     ) -> Answer:
         """
-        Ask for a path; raises SourceError when no answer comes. Its body is not read yet.
+        Ask for a path; raises PeerError when no answer comes. Its body is not read yet.
 
         A token may have been replaced since it was read: 401 is asked again once, with the credentials read anew.
         """
@@ -62,7 +61,7 @@ class Connection:
         self._opened = None
 
     def check(self) -> None:
-        """Read the credentials now; raises SourceError where they can't be used."""
+        """Read the credentials now; raises PeerError where they can't be used."""
         self._open()
 
     def reachable(self) -> bool:
@@ -104,7 +103,7 @@ class Connection:
 def in_cluster(
     environ: Mapping[str, str], *, token_file: Path = ACCOUNT / "token", ca_file: Path = ACCOUNT / "ca.crt"
 ) -> Connection:
-    """The API server of the cluster in a pod of which this process runs; SourceError if it runs in none."""
+    """The API server of the cluster in a pod of which this process runs; PeerError if it runs in none."""
     credentials = service_account(environ, token_file=token_file, ca_file=ca_file)
     credentials.check()
     host, port = environ[HOST], environ[PORT]
@@ -116,7 +115,7 @@ def by_kubeconfig(file: Path) -> Connection:
     connection = Connection(kubeconfig(file), server="")
     try:
         connection.check()
-    except SourceError as error:
+    except PeerError as error:
         raise InputError(error.problem, remedy=error.remedy) from error
     return connection
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
-from agent.pods.refused import Asked, RefusedError, UnreadableError, refused
-from agent.pods.source import SourceError
+from kinwatch.apiserver.refused import Asked, RefusedError, UnreadableError, refused
+from kinwatch.errors import PeerError
 
 READ_ERRORS: Final = (HTTPError, OSError, ValueError)
 """What reading raises; the last two where the connection was shut while it was read."""
@@ -42,7 +42,7 @@ class Answer:
             raise UnreadableError("what is no JSON", asked=asked) from error
 
     def lines(self) -> Iterator[bytes]:
-        """The body's lines as they come; raises SourceError if they break off."""
+        """The body's lines as they come; raises PeerError if they break off."""
         try:
             yield from self._response
         except READ_ERRORS as error:
@@ -63,8 +63,8 @@ class Answer:
         except READ_ERRORS as error:
             raise self._broken_off(error) from error
 
-    def _broken_off(self, error: Exception) -> SourceError:
-        return SourceError(
+    def _broken_off(self, error: Exception) -> PeerError:
+        return PeerError(
             f"the API server at {self._server} broke off its answer: {_innermost(error)}",
             remedy="nothing if it passes, as when the API server is restarted; if it stays, see what stands between "
             "and ends connections that are quiet for long",
@@ -80,23 +80,23 @@ class Answer:
         return refused(self.status, status, asked=asked, retry_after_s=int(seconds) if seconds.isdecimal() else 0)
 
 
-def failure(error: Exception, *, server: str) -> SourceError:
+def failure(error: Exception, *, server: str) -> PeerError:
     """The error of a request that got no answer."""
     certificate = next((one for one in _causes(error) if isinstance(one, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
-        return SourceError(
+        return PeerError(
             f"the certificate of the API server at {server} is not to be trusted: {certificate.verify_message}",
             remedy="see that the CA is the cluster's (ca.crt beside the token, or certificate-authority in the "
             "kubeconfig), and that the certificate names the address",
             lasting=True,
         )
     if isinstance(error, SSLError):
-        return SourceError(
+        return PeerError(
             f"no TLS connection to the API server at {server}: {error}",
             remedy="see that address and port are the API server's, and that CA and client certificate are whole",
             lasting=True,
         )
-    return SourceError(
+    return PeerError(
         f"the API server at {server} is not reached: {_innermost(error)}",
         remedy="see that the node's network, its service proxy and network policies let the agent reach this address",
     )

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import urllib3
 import yaml
 
-from agent.pods.source import SourceError
+from kinwatch.errors import PeerError
 
 HOST: Final = "KUBERNETES_SERVICE_HOST"
 PORT: Final = "KUBERNETES_SERVICE_PORT"
@@ -58,14 +58,14 @@ class Credentials:
     """The files, for messages."""
     remedy: str
     check: Callable[[], None]
-    """Raises SourceError if something is missing that can be seen without the client."""
+    """Raises PeerError if something is missing that can be seen without the client."""
     fill: Callable[[Any], None]
     """Fills in a kubernetes.client.Configuration."""
     proxied: bool
     """Whether the proxies of the environment hold for it."""
 
     def opened(self) -> Opened:
-        """Read it all; raises SourceError where it can't be used. No connection is made yet."""
+        """Read it all; raises PeerError where it can't be used. No connection is made yet."""
         self.check()
         from kubernetes.client import Configuration  # noqa: PLC0415 - see above
         from kubernetes.client.rest import RESTClientObject  # noqa: PLC0415
@@ -88,7 +88,7 @@ class Credentials:
         try:
             yield
         except (ConfigException, *_BROKEN) as error:
-            raise SourceError(f"reading {self.told_by}: {_worded(error)}", remedy=self.remedy, lasting=True) from error
+            raise PeerError(f"reading {self.told_by}: {_worded(error)}", remedy=self.remedy, lasting=True) from error
 
 
 def service_account(environ: Mapping[str, str], *, token_file: Path, ca_file: Path) -> Credentials:
@@ -100,7 +100,7 @@ def service_account(environ: Mapping[str, str], *, token_file: Path, ca_file: Pa
 
     def check() -> None:
         if not (environ.get(HOST) and environ.get(PORT)):
-            raise SourceError(
+            raise PeerError(
                 f"this process knows no API server: {HOST} and {PORT} are not set, as they are in a pod",
                 remedy="run the agent in a pod, or name a kubeconfig file by --kubeconfig",
                 lasting=True,
@@ -137,9 +137,9 @@ def _check_readable(file: Path, *, remedy: str) -> None:
     try:
         size = len(file.read_bytes())
     except OSError as error:
-        raise SourceError(f"reading {file}: {error.strerror}", remedy=remedy, lasting=True) from error
+        raise PeerError(f"reading {file}: {error.strerror}", remedy=remedy, lasting=True) from error
     if size == 0:
-        raise SourceError(f"{file} is empty", remedy=remedy, lasting=True)
+        raise PeerError(f"{file} is empty", remedy=remedy, lasting=True)
 
 
 def _sendable(token: str) -> str:
