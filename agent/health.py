@@ -1,7 +1,7 @@
 """
 Answer those who ask how the agent is: a probe whether it lives and does its work, Prometheus for its numbers.
 
-Flow: dry_run -> **health**, metrics -> HTTP. The loop says that it turns; whether the agent is ready is for conditions
+Flow: loop -> **health**, metrics -> HTTP. The loop says that it turns; whether the agent is ready is for conditions
 to say, each a function. One more is a line where the agent is put together, a Reason, and a row in docs/metrics.md.
 
 Answers are given in threads beside the capture, eight at once; they read, and the capture never waits for them.

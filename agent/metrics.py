@@ -1,7 +1,7 @@
 """
 Count what passes through the loop, for Prometheus.
 
-Flow: dry_run -> **metrics** -> health. Takes the snapshots that were told and how a window went; no step knows of it.
+Flow: loop -> **metrics** -> health. Takes the snapshots that were told and how a window went; no step knows of it.
 What else is to be counted is put on `registry`. Each metric has its row in docs/metrics.md.
 """
 
