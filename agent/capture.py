@@ -15,7 +15,7 @@ from agent.drain import ASPECTS_OF, Reading, calls, drained
 from agent.naming import Joined, Naming
 from agent.records import Kind, NodeCount, Record, text
 from agent.roster import Roster, Watched
-from agent.values import Named, Observed, SlotWindow, Subject
+from agent.values import Closed, Named, Observed, SlotWindow, Subject
 from agent.window import Gathered, closed
 from kinwatch.snapshot import Snapshot, Window
 
@@ -74,16 +74,24 @@ class Capture:
         elif watched := self._roster.of_slot(record.slot):
             self._gathered[record.window][watched.slots[0]].take_in(drained(record, self._reading))
 
-    def close(self, window: Window, *, opened_s: float, now_s: float) -> list[Snapshot]:
+    def close(self, window: Window, *, opened_s: float, now_s: float) -> Closed:
         """
         Close the open window, which was opened at opened_s, and open the next; both on the monotonic clock.
 
         One snapshot per container that was watched in it, those that did nothing included, as far as they are named;
-        and those of earlier windows that were named since. Oldest window first, then in the order of cgroups.
+        and those of earlier windows that were named since.
         """
-        observed = self._observed(window, opened_s=opened_s, now_s=now_s)
-        return self._taken_up(
-            self._naming.join(observed, dismissed=self._roster.dismissed, window=window, now_s=now_s), window
+        lost, observed = self._observed(window, opened_s=opened_s, now_s=now_s)
+        joined = self._naming.join(observed, dismissed=self._roster.dismissed, window=window, now_s=now_s)
+        self._take_up(joined)
+        unseen = [self._never_seen(named, window) for named in joined.unseen]
+        return Closed(
+            window=window,
+            snapshots=[*(one for one in joined.snapshots if one.window == window), *unseen],
+            late=[one for one in joined.snapshots if one.window != window],
+            expected=joined.expected,
+            observed_s=now_s - opened_s,
+            lost=lost,
         )
 
     def late(self, *, now_s: float) -> list[Snapshot]:
@@ -92,7 +100,8 @@ class Capture:
             return []
         watched = [one.candidate for one in self._roster]
         joined = self._naming.later(watched, dismissed=self._roster.dismissed, now_s=now_s)
-        return self._taken_up(joined, None)
+        self._take_up(joined)
+        return list(joined.snapshots)
 
     @property
     def watched(self) -> int:
@@ -112,21 +121,20 @@ class Capture:
         """Snapshots that still wait for a name, unresolved: the agent ends."""
         return self._naming.give_up()
 
-    def _taken_up(self, joined: Joined, window: Window | None) -> list[Snapshot]:
+    def _take_up(self, joined: Joined) -> None:
         for root in joined.dismissed:
             self._roster.dismiss(root)
         for root in joined.recalled:
             self._roster.recall(root)
         self.to_rescan |= bool(joined.recalled)
-        unseen = [self._never_seen(named, window) for named in joined.unseen] if window else []
-        return [*joined.snapshots, *unseen]
 
     def _never_seen(self, named: Named, window: Window) -> Snapshot:
         """A replica that ought to run here, and of which nothing can be said."""
         subject = Subject(root="", replica=named.replica, workload=named.workload, resolved=named.resolved)
         return closed(subject, Gathered(), window=window, node=self._node, observed_s=0.0)
 
-    def _observed(self, window: Window, *, opened_s: float, now_s: float) -> list[Observed]:
+    def _observed(self, window: Window, *, opened_s: float, now_s: float) -> tuple[Mapping[str, int], list[Observed]]:
+        """What was lost of the node as a whole, and what each container did."""
         number = self._source.flip()
         went_later, came = _split(self._source.drain(), now_s)
         self.take_in(came)
@@ -147,7 +155,7 @@ class Capture:
         self._gathered.pop(number, None)
         self._roster.after_close()
         self.take_in(went_later)
-        return observed
+        return node_lost, observed
 
     def _completed(self, watched: Watched, number: int, node_lost: Mapping[str, int]) -> Gathered:
         """What was gathered of a container, with its system calls and what the kernel counted for its slots."""

@@ -47,6 +47,8 @@ class Joined:
     """Those that are ready, oldest window first."""
     unseen: Sequence[Named] = ()
     """Containers that ran through the whole window by what the kubelet says, and were never seen."""
+    expected: Sequence[Named] = ()
+    """Everyone who was watched in the window, or ought to have been; those without a name by what is known of them."""
     dismissed: Sequence[str] = ()
     """Roots of those that are to be watched no longer."""
     recalled: Sequence[str] = ()
@@ -70,6 +72,7 @@ class Naming:
         self._given_up: set[str] = set()
         self._met: dict[str, None] = {}
         self._version: object = None
+        self._answers: Mapping[str, Answer] = {}
 
     def join(
         self,
@@ -86,7 +89,8 @@ class Naming:
         self._meet([*there, *dismissed])
         self._given_up &= {candidate.subject.root for candidate in there}
         joined = self._settle([*there, *dismissed], dismissed, now_s)
-        return replace(joined, unseen=tuple(self._unseen(window)))
+        unseen = tuple(self._unseen(window))
+        return replace(joined, unseen=unseen, expected=(*self._expected(there), *unseen))
 
     def is_due(self, *, now_s: float) -> bool:
         """Whether something may have become ready since the last time."""
@@ -118,7 +122,7 @@ class Naming:
     def _settle(self, there: Sequence[Candidate], dismissed: Sequence[Candidate], now_s: float) -> Joined:
         self._version = self._names.version()
         everyone = {one.subject.root: one for one in [*(one.candidate for one in self._waiting.values()), *there]}
-        answers = self._names.answers(list(everyone.values()), now_s=now_s)
+        answers = self._answers = self._names.answers(list(everyone.values()), now_s=now_s)
         return Joined(
             snapshots=_in_order(self._ready(answers, now_s)),
             dismissed=[root for root, answer in answers.items() if isinstance(answer, Unwanted)],
@@ -150,6 +154,15 @@ class Naming:
                 self._met[container_id] = None
         while len(self._met) > MET_MAX:
             del self._met[next(iter(self._met))]
+
+    def _expected(self, there: Iterable[Candidate]) -> Iterator[Named]:
+        for candidate in there:
+            answer = self._answers[candidate.subject.root]
+            if isinstance(answer, Named):
+                yield answer
+            elif answer is None:
+                subject = candidate.subject
+                yield Named(replica=subject.replica, workload=subject.workload, resolved=False)
 
     def _unseen(self, window: Window) -> Iterator[Named]:
         for named in self._names.running(since=window.start):

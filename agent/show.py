@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from agent.values import Closed
 from kinwatch.jsonline import encode
 from kinwatch.printable import printable
 from kinwatch.snapshot import Snapshot
@@ -26,6 +27,22 @@ class Show(Protocol):
 
     def tell(self, snapshots: Sequence[Snapshot]) -> None:
         """All snapshots of one window."""
+
+
+class Shown:
+    """Shows what the loop hands on."""
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+
+    def closed(self, closed: Closed) -> None:
+        """A window was closed: show what was named since, and what is named of it."""
+        if closed.late or closed.snapshots:
+            self._show.tell([*closed.late, *closed.snapshots])
+
+    def late(self, snapshots: Sequence[Snapshot]) -> None:
+        """Snapshots that were named since their window was closed."""
+        self._show.tell(snapshots)
 
 
 class Lines:

@@ -26,13 +26,13 @@ from agent.cluster import kubernetes_of
 from agent.doctor.command import node_findings, require
 from agent.doctor.examined import examined_of
 from agent.doctor.files import Files
-from agent.dry_run import DryRun
 from agent.fitting import fitted, given_cgroups, hierarchy_of
 from agent.health import Health, answering, lesser_source, no_source
 from agent.host import local_of
 from agent.identify import Pods, own_root
 from agent.identity import Given, Identity, Kubernetes, Local
 from agent.lock import only_agent
+from agent.loop import Loop
 from agent.memory import give_back
 from agent.metrics import Metrics
 from agent.naming import Naming
@@ -40,7 +40,7 @@ from agent.pods.sources import Status
 from agent.probe import Probe
 from agent.roster import Roster, Selection
 from agent.settings import Settings
-from agent.show import Lines, Show, Tables
+from agent.show import Lines, Show, Shown, Tables
 from agent.syscalls import SyscallTable
 
 log = structlog.get_logger()
@@ -83,9 +83,9 @@ def dry_run(settings: Settings) -> int:
 
             rescan()
             give_back()
-            loop = DryRun(
+            loop = Loop(
                 Capture(probe, roster, naming, reading=reading, node=settings.node),
-                show_of(settings),
+                Shown(show_of(settings)),
                 poll=probe.poll,
                 rescan=rescan,
                 look_up=lambda: identity.look_up(urgent=naming.is_urgent(now_s=clock.monotonic_s())),

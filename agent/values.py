@@ -6,12 +6,12 @@ Flow: beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.records import Kind
 from kinwatch.aspects import Aspect
-from kinwatch.snapshot import Origin, Replica, Snapshot, Workload
+from kinwatch.snapshot import Origin, Replica, Snapshot, Window, Workload
 
 Feature = tuple[Aspect, str]
 
@@ -81,6 +81,23 @@ class Named:
     workload: Workload
     resolved: bool = True
     """Whether its workload is known; if not, the replica's names may be, or some of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """What came of a window that was closed."""
+
+    window: Window
+    snapshots: Sequence[Snapshot]
+    """Of this window, as far as their replicas are named, or given up; in the order of cgroups."""
+    late: Sequence[Snapshot]
+    """Of windows before it, whose replicas were named since; the oldest window first."""
+    expected: Sequence[Named]
+    """Everyone who ran on the node in it, those included that wait for a name, and those that nobody saw."""
+    observed_s: float
+    """Seconds of it in which the agent watched."""
+    lost: Mapping[str, int]
+    """What was missed of nobody in particular: see Coverage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -305,7 +305,7 @@ class Cramped:
     def snapshot(self) -> Snapshot:
         """Close the window."""
         window = Window.containing(datetime.now(tz=UTC), seconds=NEVER_S)
-        (snapshot,) = self.capture.close(window, opened_s=0, now_s=0)
+        (snapshot,) = self.capture.close(window, opened_s=0, now_s=0).snapshots
         return snapshot
 
 

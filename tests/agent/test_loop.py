@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from agent.capture import Capture
 from agent.drain import Reading
-from agent.dry_run import DryRun
 from agent.identify import Globs
 from agent.identity import Given
+from agent.loop import Loop
 from agent.naming import Naming
 from agent.records import Flag, Kind, NodeCount, Record
 from agent.roster import Roster
+from agent.show import Shown
 from agent.syscalls import SyscallTable
 from agent.values import SlotWindow
 from kinwatch.aspects import Aspect
@@ -85,7 +86,7 @@ class Stage:
         self.capture = Capture(self.source, self.roster, Naming(identity.names), reading=reading, node="n1")
 
     def close(self, *, opened_s: float = 0, now_s: float = 30) -> list[Snapshot]:
-        return self.capture.close(Window(start=START, seconds=30), opened_s=opened_s, now_s=now_s)
+        return list(self.capture.close(Window(start=START, seconds=30), opened_s=opened_s, now_s=now_s).snapshots)
 
 
 @pytest.fixture(name="stage")
@@ -235,8 +236,8 @@ def loop_of(
     told: Told,
     *,
     window_s: float = 10,
-    meanwhile: Callable[[DryRun], None] = lambda _: None,
-) -> DryRun:
+    meanwhile: Callable[[Loop], None] = lambda _: None,
+) -> Loop:
     """A dry run that does `meanwhile` at each wait for records."""
 
     def poll(timeout_s: float) -> list[Record]:
@@ -244,8 +245,14 @@ def loop_of(
         meanwhile(loop)
         return []
 
-    loop = DryRun(
-        stage.capture, told, poll=poll, rescan=lambda: None, look_up=lambda: False, clock=clock, window_s=window_s
+    loop = Loop(
+        stage.capture,
+        Shown(told),
+        poll=poll,
+        rescan=lambda: None,
+        look_up=lambda: False,
+        clock=clock,
+        window_s=window_s,
     )
     return loop
 
@@ -263,7 +270,7 @@ def test_windows_are_aligned_and_the_first_is_shown_and_not_counted(stage: Stage
 def test_stop_shows_the_open_window_and_ends(stage: Stage) -> None:
     clock, told = FakeClock(), Told()
 
-    def stop_at_15(loop: DryRun) -> None:
+    def stop_at_15(loop: Loop) -> None:
         if clock.now() >= START.replace(second=15):
             loop.stop()
 
@@ -329,7 +336,7 @@ def test_no_window_is_shown_twice(window_s: float, second: float) -> None:
     stage, told = Stage(), Told()
     clock = FakeClock(START + timedelta(seconds=second))
 
-    def to_the_end(_loop: DryRun) -> None:
+    def to_the_end(_loop: Loop) -> None:
         clock.pass_(max(0.0, (Window.containing(clock.now(), seconds=window_s).end - clock.now()).total_seconds()))
 
     loop_of(stage, clock, told, window_s=window_s, meanwhile=to_the_end).run(windows=3)

@@ -1,7 +1,7 @@
 """
-Watch this node window by window, show each, and ship nothing.
+Watch this node window by window, and hand on what came of each.
 
-Flow: the whole of it, wired, with **show** in the place of ship.
+Flow: the whole of it, wired; what is told goes out by show in a dry run, else by ship.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import structlog
 
 from agent.capture import Capture
 from agent.records import Record
-from agent.show import Show
+from agent.values import Closed
 from kinwatch.snapshot import Snapshot, Window
 
 POLL_S = 0.1
@@ -75,13 +75,23 @@ class Unheard:
         """Unheard."""
 
 
-class DryRun:
-    """The loop of a dry run."""
+class Outlet(Protocol):
+    """Where it goes; never blocks for long."""
+
+    def closed(self, closed: Closed) -> None:
+        """A window was closed."""
+
+    def late(self, snapshots: Sequence[Snapshot]) -> None:
+        """Snapshots of windows before, the oldest first, which wait no longer for a name."""
+
+
+class Loop:
+    """The loop that watches."""
 
     def __init__(
         self,
         capture: Capture,
-        show: Show,
+        outlet: Outlet,
         *,
         poll: Callable[[float], list[Record]],
         rescan: Callable[[], None],
@@ -91,7 +101,7 @@ class DryRun:
         progress: Progress = Unheard(),  # noqa: B008 - it has no state
     ) -> None:
         self._capture = capture
-        self._show = show
+        self._outlet = outlet
         self._poll = poll
         self._rescan = rescan
         self._look_up = look_up
@@ -126,7 +136,7 @@ class DryRun:
             if is_last:
                 break
         self._await_names()
-        self._tell(self._capture.give_up())
+        self._tell_late(self._capture.give_up())
 
     def _next(self, closed: Window | None) -> Window:
         """The window that holds this moment; the one after `closed` where rounding or the clock would give it again."""
@@ -156,29 +166,31 @@ class DryRun:
             self._name_late()
 
     def _name_late(self) -> None:
-        """Show what was named since its window was closed."""
+        """Hand on what was named since its window was closed."""
         self._progress.turned()
         is_to_rescan = self._look_up()
-        self._tell(self._capture.late(now_s=self._clock.monotonic_s()))
+        self._tell_late(self._capture.late(now_s=self._clock.monotonic_s()))
         is_overdue = self._clock.monotonic_s() - self._rescanned_s >= RESCAN_S
         if is_to_rescan or is_overdue or self._capture.to_rescan:
             self._rescan()
             self._rescanned_s = self._clock.monotonic_s()
             self._capture.to_rescan = False
 
-    def _tell(self, snapshots: Sequence[Snapshot]) -> None:
+    def _tell_late(self, snapshots: Sequence[Snapshot]) -> None:
         if snapshots:
-            self._show.tell(snapshots)
+            self._outlet.late(snapshots)
             self._progress.told(snapshots)
 
     def _close(self, window: Window, *, opened_s: float, now_s: float) -> None:
-        snapshots = self._capture.close(window, opened_s=opened_s, now_s=now_s)
+        closed = self._capture.close(window, opened_s=opened_s, now_s=now_s)
+        snapshots = [*closed.late, *closed.snapshots]
         self._progress.closed(
             watched=self._capture.watched,
             waiting=self._capture.waiting,
             took_s=self._clock.monotonic_s() - now_s,
         )
-        self._tell(snapshots)
+        self._outlet.closed(closed)
+        self._progress.told(snapshots)
         log.info(
             "window_closed",
             start=window.start.isoformat(),
