@@ -16,7 +16,6 @@ from agent.pods.kubelet import Kubelet
 from agent.pods.owners import ApiOwners, CachedOwners
 from agent.pods.pace import Pace
 from agent.pods.source import Source
-from agent.pods.workload import OwnerOf
 from agent.selection_file import SelectionFile
 from agent.settings import IdentitySettings, Settings
 from kinwatch.apiserver.connection import Connection, by_kubeconfig, in_cluster
@@ -31,9 +30,10 @@ def kubernetes_of(
     """The cluster, as it tells names. Nothing is asked yet."""
     pace = Pace()
     connection = api_connection(settings.identity, environ)
+    owners = CachedOwners(ApiOwners(connection), monotonic_s=monotonic_s) if connection else None
     return Kubernetes(
         sources_of(settings, connection, pace),
-        owner_of=owners_of(connection, monotonic_s),
+        owners=owners,
         pace=pace,
         selection_file=SelectionFile(settings.selection),
         own_root=own_root,
@@ -75,10 +75,3 @@ def kubelet_of(settings: Settings, connection: Connection | None, pace: Pace) ->
         pace=pace,
         apiserver_reachable=connection.reachable if connection else None,
     )
-
-
-def owners_of(connection: Connection | None, monotonic_s: Callable[[], float]) -> OwnerOf:
-    """Who is asked for an object's owner: the API server, seldom, or nobody."""
-    if connection is None:
-        return lambda *_: None
-    return CachedOwners(ApiOwners(connection), monotonic_s=monotonic_s).owner_of

@@ -17,6 +17,7 @@ from agent.local import Inventory
 from agent.names import PodNames
 from agent.naming import Names
 from agent.pods.directory import Directory
+from agent.pods.owners import CachedOwners
 from agent.pods.pace import Pace
 from agent.pods.source import Source
 from agent.pods.sources import Sources, Status
@@ -80,13 +81,17 @@ class Kubernetes:
         self,
         sources: Sequence[Source],
         *,
-        owner_of: OwnerOf,
+        owners: CachedOwners | None,
         pace: Pace,
         selection_file: SelectionFile,
         own_root: str | None,
         monotonic_s: Callable[[], float],
     ) -> None:
+        """`owners`: who is asked for an object's owner, the API server; None: nobody."""
         directory = Directory()
+        owner_of: OwnerOf = owners.owner_of if owners else lambda *_: None
+        self.owner_questions: Mapping[str, int] | None = owners.counts if owners else None
+        """What became of the questions for owners; counted in another thread. None if nobody is asked."""
         self.selection: Selection = Pods()
         self.names: Names = PodNames(directory, rules=lambda: selection_file.rules, own_root=own_root)
         self._selection_file = selection_file

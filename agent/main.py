@@ -18,9 +18,8 @@ import click
 from agent import options
 from agent.doctor.command import run as run_doctor
 from agent.doctor.examined import AggregatorAddress, Examined
-from agent.health import listen_on
 from agent.networks import named_network
-from agent.settings import SERVICE_ACCOUNT, WINDOW_MAX_S, WINDOW_MIN_S, IdentitySettings, NamesFrom, Settings
+from agent.settings import SERVICE_ACCOUNT, WINDOW_MAX_S, WINDOW_MIN_S, IdentitySettings, NamesFrom, Settings, listen_on
 from agent.start import dry_run
 from kinwatch import logs
 from kinwatch.command_line import Job, run_command

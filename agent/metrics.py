@@ -44,12 +44,13 @@ class Metrics:
         *,
         window_s: float,
         names: Callable[[], Status],
-        owner_questions: Callable[[], Mapping[str, int]] | None = None,
+        owner_questions: Mapping[str, int] | None = None,
     ) -> None:
         """
-        `about` are the labels of `kinwatch_agent_info`; the functions are called often, and from any thread.
+        `about` are the labels of `kinwatch_agent_info`; `names` is called often, and from any thread.
 
-        `owner_questions` gives what became of the questions for owners, by OWNER_QUESTIONS; None: nobody asks any.
+        `owner_questions` is what became of the questions for owners, by OWNER_QUESTIONS, and is read as it changes;
+        None: nobody is asked.
         """
         self.registry = registry = prometheus.CollectorRegistry()
         self._names = names
@@ -142,7 +143,7 @@ class _WithoutBirths:
 class _Asked:
     """What is asked for when Prometheus asks, since others keep it."""
 
-    def __init__(self, names: Callable[[], Status], owner_questions: Callable[[], Mapping[str, int]] | None) -> None:
+    def __init__(self, names: Callable[[], Status], owner_questions: Mapping[str, int] | None) -> None:
         self._names = names
         self._owner_questions = owner_questions
 
@@ -155,10 +156,9 @@ class _Asked:
         questions = CounterMetricFamily(
             f"{PREFIX}_owners_questions", "Questions for the owner of an object.", labels=["result"]
         )
-        if self._owner_questions:
-            counts = self._owner_questions()
+        if self._owner_questions is not None:
             for result in OWNER_QUESTIONS:
-                questions.add_metric([result], counts.get(result, 0))
+                questions.add_metric([result], self._owner_questions.get(result, 0))
         yield questions
 
 

@@ -7,13 +7,14 @@ Flow: command line -> **settings** -> main.
 from __future__ import annotations
 
 import platform
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from agent.health import Listen
 from agent.networks import Network
+from kinwatch.errors import InputError
 
 WINDOW_MIN_S: Final = 1.0
 WINDOW_MAX_S: Final = 600.0
@@ -23,8 +24,40 @@ SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet puts a pod's token and the cluster's CA."""
 
 
+HIGHEST_PORT: Final = 65535
 SPOOL_BYTES: Final = 256 << 20
 """Two days of batches of 12 KB each half minute are 70 MB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where to listen."""
+
+    host: str
+    """An address or a name; empty: on all addresses."""
+    port: int
+    """0: on a free one."""
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def listen_on(text: str) -> Listen:
+    """
+    What a person wrote for --listen; InputError if it is no ADDRESS:PORT.
+
+    The port is always there, so that an IPv6 address needs no brackets: a pod is told its own without.
+    """
+    host, _, port = text.strip().rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    is_port = re.fullmatch("[0-9]{1,5}", port) and int(port) <= HIGHEST_PORT
+    if ":" not in text or not is_port or set(bare) & set("[]/ "):
+        raise InputError(
+            f"--listen {text!r} is not ADDRESS:PORT",
+            remedy="give an address of this node and a port, such as 127.0.0.1:9464 or [::1]:9464; "
+            ":9464 is all addresses",
+        )
+    return Listen(host=bare, port=int(port))
 
 
 class NamesFrom(StrEnum):

@@ -12,7 +12,7 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -27,10 +27,11 @@ from agent.doctor.command import node_findings, require
 from agent.doctor.examined import examined_of
 from agent.doctor.files import Files
 from agent.fitting import fitted, given_cgroups, hierarchy_of
-from agent.health import Health, answering, lesser_source, no_source
+from agent.health import Health, lesser_source, no_source
 from agent.host import local_of
 from agent.identify import Pods, own_root
 from agent.identity import Given, Identity, Kubernetes, Local
+from agent.listen import answering
 from agent.lock import only_agent
 from agent.loop import Loop
 from agent.memory import give_back
@@ -131,7 +132,7 @@ def health_of(settings: Settings, hierarchy: Hierarchy, identity: Identity, cloc
         "hierarchy": hierarchy.name,
     }
     health = Health(
-        Metrics(about, window_s=settings.window_s, names=names),
+        Metrics(about, window_s=settings.window_s, names=names, owner_questions=owner_questions_of(identity)),
         monotonic_s=clock.monotonic_s,
         window_s=settings.window_s,
         conditions=[no_source(names)],
@@ -139,6 +140,11 @@ def health_of(settings: Settings, hierarchy: Hierarchy, identity: Identity, cloc
     )
     with answering(settings.listen, health):
         yield health
+
+
+def owner_questions_of(identity: Identity) -> Mapping[str, int] | None:
+    """What became of the questions for owners; None if nobody is asked."""
+    return identity.owner_questions if isinstance(identity, Kubernetes) else None
 
 
 def names_of(identity: Identity) -> Callable[[], Status]:

@@ -19,12 +19,14 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from agent import health
-from agent.health import AT_ONCE, Health, Listen, Reason, Remark, answering, lesser_source, listen_on, no_source
+from agent import listen
+from agent.health import Health, Reason, Remark, lesser_source, no_source
 from agent.identify import Globs
 from agent.identity import Given
+from agent.listen import AT_ONCE, answering
 from agent.metrics import LOST_OF_A_REPLICA, LOST_OF_THE_NODE, OWNER_QUESTIONS, SOURCES, WINDOWS_KEPT, Metrics
 from agent.pods.sources import Status
+from agent.settings import Listen, listen_on
 from agent.start import names_of
 from kinwatch.errors import InputError, NodeError
 from kinwatch.snapshot import Coverage, Replica, Snapshot, Window, Workload
@@ -47,9 +49,7 @@ class Agent:
         self.questions = {"asked": 3, "refused": 1}
         self.more: list[Remark] = []
         about = {"version": "1", "node": "n1", "kernel": "6.1.0", "hierarchy": "unified"}
-        self.metrics = Metrics(
-            about, window_s=window_s, names=lambda: self.names, owner_questions=lambda: self.questions
-        )
+        self.metrics = Metrics(about, window_s=window_s, names=lambda: self.names, owner_questions=self.questions)
         self.health = Health(
             self.metrics,
             monotonic_s=lambda: self.now_s,
@@ -104,7 +104,7 @@ def snapshot(
 @pytest.fixture(autouse=True)
 def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that an endpoint ends at once."""
-    monkeypatch.setattr(health, "LOOK_S", 0.01)
+    monkeypatch.setattr(listen, "LOOK_S", 0.01)
 
 
 @pytest.fixture
@@ -312,7 +312,7 @@ def test_other_methods_are_refused_in_plain_words(agent: Agent) -> None:
 
 def test_slow_client_is_hung_up_on(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     """Others are answered meanwhile; a byte now and then buys no time."""
-    monkeypatch.setattr(health, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(listen, "TIMEOUT_S", 0.3)
     with socket.create_connection((agent.at.host, agent.at.port), timeout=0.05) as slow:
         began_s = time.monotonic()
         is_over = False
