@@ -29,6 +29,9 @@ class Reason(StrEnum):
     NOT_WATCHING = "not_watching"
     NO_SOURCE = "no_source"
     LESSER_SOURCE = "lesser_source"
+    AGGREGATOR_REFUSES = "aggregator_refuses"
+    AGGREGATOR_AWAY = "aggregator_away"
+    SPOOL_UNWRITABLE = "spool_unwritable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

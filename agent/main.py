@@ -17,10 +17,20 @@ import click
 
 from agent import options
 from agent.doctor.command import run as run_doctor
-from agent.doctor.examined import AggregatorAddress, Examined
+from agent.doctor.examined import Examined, address_of
 from agent.networks import named_network
-from agent.settings import SERVICE_ACCOUNT, WINDOW_MAX_S, WINDOW_MIN_S, IdentitySettings, NamesFrom, Settings, listen_on
-from agent.start import dry_run
+from agent.settings import (
+    SERVICE_ACCOUNT,
+    SPOOL_BYTES,
+    WINDOW_MAX_S,
+    WINDOW_MIN_S,
+    DeliverySettings,
+    IdentitySettings,
+    NamesFrom,
+    Settings,
+    listen_on,
+)
+from agent.start import watch
 from kinwatch import logs
 from kinwatch.command_line import Job, run_command
 from kinwatch.errors import InputError
@@ -47,14 +57,15 @@ def agent(  # noqa: D103 - the text is in help=
     node: str,
     btf: Path,
     run_dir: Path,
-    **identity: Any,
+    **others: Any,
 ) -> Job | None:
     if context.invoked_subcommand:
         return None
-    if not dry:
+    delivery, identity = delivery_settings(**others), identity_settings(**others)
+    if not dry and not delivery:
         raise InputError(
-            "shipping to an aggregator is not there yet",
-            remedy="run `agent --dry-run --format json` and give its output to `aggregator score -`",
+            "the agent was not told where to ship to",
+            remedy="give --aggregator https://HOST:PORT, or watch and show only, by --dry-run",
         )
     if math.isnan(window_s):  # which no range excludes
         raise InputError(
@@ -72,9 +83,10 @@ def agent(  # noqa: D103 - the text is in help=
         cgroups=tuple(cgroups),
         cohort=cohort,
         selection=selection,
+        delivery=None if dry else delivery,
         as_json=form == "json" or (form is None and not sys.stdout.isatty()),
         networks=tuple(map(named_network, networks)),
-        identity=identity_settings(**identity),
+        identity=identity,
         node=node,
         secrets_key=secrets_key,
         show_secrets=show_secrets,
@@ -82,47 +94,76 @@ def agent(  # noqa: D103 - the text is in help=
         btf=btf,
         run_dir=run_dir,
     )
-    return partial(dry_run, settings)
+    return partial(watch, settings)
 
 
-agent.help = "Watch what the containers of this node do, and tell it window by window."
+agent.help = "Watch what the containers of this node do, and ship it to the aggregator window by window, or show it."
 
 
 @agent.command()
 @options.of_the_node
-@options.of_delivery
 @click.option("--format", "form", type=click.Choice(["table", "json"]), help="A table, or one JSON object.")
-def doctor(
-    *,
-    node: str,
-    btf: Path,
-    run_dir: Path,
-    aggregator: str | None,
-    aggregator_token: Path | None,
-    aggregator_ca: Path | None,
-    spool: Path | None,
-    spool_bytes: int,
-    form: str | None,
-    **identity: Any,
-) -> Job:
+def doctor(*, node: str, btf: Path, run_dir: Path, form: str | None, **others: Any) -> Job:
     """Say what this node can and can't do, and the remedy for each; end with 3 if something fails."""
+    delivery = delivery_settings(**others)
     examined = Examined(
         btf=btf,
         run_dir=run_dir,
         node=node,
-        identity=identity_settings(**identity),
-        aggregator=AggregatorAddress(url=aggregator, token_file=aggregator_token, ca_file=aggregator_ca)
-        if aggregator
-        else None,
-        spool=spool,
-        spool_bytes=spool_bytes,
+        identity=identity_settings(**others),
+        aggregator=address_of(delivery) if delivery else None,
+        spool=delivery.spool if delivery else None,
+        spool_bytes=delivery.spool_bytes if delivery else SPOOL_BYTES,
     )
     return partial(run_doctor, examined, as_json=form == "json" or (form is None and not sys.stdout.isatty()))
 
 
-def identity_settings(*, names: str, service_account: Path | None, **others: Any) -> IdentitySettings:
+def delivery_settings(
+    *,
+    aggregator: str | None,
+    aggregator_token: Path | None,
+    aggregator_ca: Path | None,
+    aggregator_cert: Path | None,
+    aggregator_key: Path | None,
+    spool: Path,
+    spool_bytes: int,
+    **_: Any,
+) -> DeliverySettings | None:
+    """The settings of the options that say where batches go; None where they don't."""
+    if not aggregator:
+        return None
+    return DeliverySettings(
+        aggregator=aggregator,
+        token_file=aggregator_token,
+        ca_file=aggregator_ca,
+        certificate=aggregator_cert,
+        key=aggregator_key,
+        spool=spool,
+        spool_bytes=spool_bytes,
+    )
+
+
+def identity_settings(
+    *,
+    names: str,
+    kubelet: str,
+    kubelet_ca: Path | None,
+    kubelet_insecure: bool,
+    service_account: Path | None,
+    kubeconfig: Path | None,
+    host_root: Path,
+    **_: Any,
+) -> IdentitySettings:
     """The settings of the options that say where names are asked for."""
-    return IdentitySettings(names=NamesFrom(names), service_account=service_account or SERVICE_ACCOUNT, **others)
+    return IdentitySettings(
+        names=NamesFrom(names),
+        kubelet=kubelet,
+        kubelet_ca=kubelet_ca,
+        kubelet_insecure=kubelet_insecure,
+        service_account=service_account or SERVICE_ACCOUNT,
+        kubeconfig=kubeconfig,
+        host_root=host_root,
+    )
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

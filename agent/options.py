@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from agent.settings import BTF, RUN_DIR, SPOOL_BYTES, WINDOW_MAX_S, WINDOW_MIN_S
+from agent.settings import BTF, RUN_DIR, SPOOL, SPOOL_BYTES, WINDOW_MAX_S, WINDOW_MIN_S
 
 PREFIX: Final = "KINWATCH_"
 """Of the environment variables."""
@@ -174,7 +174,17 @@ _DELIVERY: Final = (
         metavar="FILE",
         help="What the aggregator's certificate is checked against [default: the system's CAs]",
     ),
-    _option("--spool", type=_FILE, metavar="DIR", help="Folder in which batches wait for the aggregator."),
+    _option(
+        "--aggregator-cert", type=_FILE, metavar="FILE", help="The agent's own certificate, in place of a token (mTLS)."
+    ),
+    _option("--aggregator-key", type=_FILE, metavar="FILE", help="Its key."),
+    _option(
+        "--spool",
+        type=_FILE,
+        default=SPOOL,
+        metavar="DIR",
+        help="Folder in which batches wait for the aggregator [default: /var/lib/kinwatch/spool]",
+    ),
     _option(
         "--spool-bytes",
         type=click.IntRange(min=1 << 20),
@@ -186,19 +196,14 @@ _DELIVERY: Final = (
 )
 
 
-def of_delivery(command: _Command) -> _Command:
-    """The options that say where batches go."""
-    return _decorated(command, _DELIVERY)
-
-
 def of_the_agent(command: _Command) -> _Command:
     """The options of `agent`."""
-    return _decorated(command, (*_AGENT, *_IDENTITY, _NODE, _BTF, _RUN_DIR))
+    return _decorated(command, (*_AGENT, *_DELIVERY, *_IDENTITY, _NODE, _BTF, _RUN_DIR))
 
 
 def of_the_node(command: _Command) -> _Command:
     """The options that say where the node's own things are found; those that `agent doctor` has in common."""
-    return _decorated(command, (*_IDENTITY, _NODE, _BTF, _RUN_DIR))
+    return _decorated(command, (*_DELIVERY, *_IDENTITY, _NODE, _BTF, _RUN_DIR))
 
 
 def _decorated(command: _Command, options: tuple[_Decorator, ...]) -> _Command:

@@ -25,6 +25,7 @@ SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 HIGHEST_PORT: Final = 65535
+SPOOL: Final = Path("/var/lib/kinwatch/spool")
 SPOOL_BYTES: Final = 256 << 20
 """Two days of batches of 12 KB each half minute are 70 MB."""
 
@@ -112,6 +113,31 @@ class IdentitySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySettings:
+    """Where batches go."""
+
+    aggregator: str
+    """As https://aggregator.kinwatch.svc:8443."""
+
+    token_file: Path | None = None
+    """The agent's token for it; it is renewed by the kubelet."""
+
+    ca_file: Path | None = None
+    """What its certificate is checked against; None: the system's CAs."""
+
+    certificate: Path | None = None
+    """The agent's own, for mutual TLS."""
+
+    key: Path | None = None
+
+    spool: Path = SPOOL
+    """Folder in which batches wait."""
+
+    spool_bytes: int = SPOOL_BYTES
+    """How much it may grow to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The agent's settings, valid."""
 
@@ -129,6 +155,9 @@ class Settings:
 
     selection: Path | None = None
     """File of the rules by which replicas are watched or left; None: all are watched."""
+
+    delivery: DeliverySettings | None = None
+    """Where batches go; None: nowhere, they are shown."""
 
     as_json: bool = False
     """JSON lines instead of tables."""

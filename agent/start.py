@@ -41,6 +41,7 @@ from agent.pods.sources import Status
 from agent.probe import Probe
 from agent.roster import Roster, Selection
 from agent.settings import Settings
+from agent.ship.shipping import Shipping, shipping
 from agent.show import Lines, Show, Shown, Tables
 from agent.syscalls import SyscallTable
 
@@ -59,8 +60,8 @@ class SystemClock:
         return time.monotonic()
 
 
-def dry_run(settings: Settings) -> int:
-    """Watch, show, ship nothing."""
+def watch(settings: Settings) -> int:
+    """Watch, and ship what is seen, or show it."""
     given_cgroups(settings)  # so that what can't be used is refused before the node is looked at
     require(node_findings(examined_of(settings), Files()), log)
     clock = SystemClock()
@@ -68,7 +69,8 @@ def dry_run(settings: Settings) -> int:
     with (
         only_agent(settings.run_dir),
         identity_of(settings, hierarchy, clock) as identity,
-        health_of(settings, hierarchy, identity, clock) as health,
+        delivery_of(settings, identity) as delivery,
+        health_of(settings, hierarchy, identity, delivery, clock) as health,
     ):
         table = SyscallTable.of(platform.machine())
         build, reading = fitted(settings, hierarchy, table)
@@ -82,14 +84,19 @@ def dry_run(settings: Settings) -> int:
                 # Anew: one that went between being listed and being assigned went without a word.
                 roster.only(dict(hierarchy.cgroups()), at_s=clock.monotonic_s())
 
+            def look_up() -> bool:
+                if delivery:
+                    delivery.check()
+                return identity.look_up(urgent=naming.is_urgent(now_s=clock.monotonic_s()))
+
             rescan()
             give_back()
             loop = Loop(
                 Capture(probe, roster, naming, reading=reading, node=settings.node),
-                Shown(show_of(settings)),
+                delivery or Shown(show_of(settings)),
                 poll=probe.poll,
                 rescan=rescan,
-                look_up=lambda: identity.look_up(urgent=naming.is_urgent(now_s=clock.monotonic_s())),
+                look_up=look_up,
                 clock=clock,
                 window_s=settings.window_s,
                 progress=health,
@@ -99,6 +106,22 @@ def dry_run(settings: Settings) -> int:
             log.info("watching", replicas=len(roster), hierarchy=hierarchy.name, window_s=settings.window_s)
             loop.run(windows=settings.windows)
     return 0
+
+
+@contextlib.contextmanager
+def delivery_of(settings: Settings, identity: Identity) -> Iterator[Shipping | None]:
+    """What ships, by the settings; None in a dry run."""
+    if settings.delivery is None:
+        yield None
+        return
+    with shipping(
+        settings.delivery,
+        node=settings.node,
+        window_s=settings.window_s,
+        agent_version=metadata.version("kinwatch"),
+        names=names_of(identity),
+    ) as delivery:
+        yield delivery
 
 
 @contextlib.contextmanager
@@ -122,7 +145,9 @@ def identity_of(settings: Settings, hierarchy: Hierarchy, clock: SystemClock) ->
 
 
 @contextlib.contextmanager
-def health_of(settings: Settings, hierarchy: Hierarchy, identity: Identity, clock: SystemClock) -> Iterator[Health]:
+def health_of(
+    settings: Settings, hierarchy: Hierarchy, identity: Identity, delivery: Shipping | None, clock: SystemClock
+) -> Iterator[Health]:
     """What the agent says of itself, and to whom."""
     names = names_of(identity)
     about = {
@@ -135,9 +160,11 @@ def health_of(settings: Settings, hierarchy: Hierarchy, identity: Identity, cloc
         Metrics(about, window_s=settings.window_s, names=names, owner_questions=owner_questions_of(identity)),
         monotonic_s=clock.monotonic_s,
         window_s=settings.window_s,
-        conditions=[no_source(names)],
-        notes=[lesser_source(names)],
+        conditions=[no_source(names), *([delivery.refused] if delivery else [])],
+        notes=[lesser_source(names), *([delivery.notes] if delivery else [])],
     )
+    if delivery:
+        health.metrics.registry.register(delivery)
     with answering(settings.listen, health):
         yield health
 

@@ -10,7 +10,7 @@ import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.settings import BTF, RUN_DIR, SPOOL_BYTES, IdentitySettings, NamesFrom, Settings
+from agent.settings import BTF, RUN_DIR, SPOOL_BYTES, DeliverySettings, IdentitySettings, NamesFrom, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +90,18 @@ class Examined:
         return ""
 
 
+def address_of(delivery: DeliverySettings) -> AggregatorAddress:
+    """Where the agent ships to."""
+    return AggregatorAddress(url=delivery.aggregator, token_file=delivery.token_file, ca_file=delivery.ca_file)
+
+
 def examined_of(settings: Settings) -> Examined:
     """What the agent's settings come to; a dry run ships nothing, so it has neither aggregator nor spool."""
+    delivery = settings.delivery
     return Examined(
+        aggregator=address_of(delivery) if delivery else None,
+        spool=delivery.spool if delivery else None,
+        spool_bytes=delivery.spool_bytes if delivery else SPOOL_BYTES,
         btf=settings.btf,
         run_dir=settings.run_dir,
         window_s=settings.window_s,

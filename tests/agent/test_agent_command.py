@@ -55,8 +55,8 @@ def test_help_tells_every_option_and_what_it_means() -> None:
 def test_without_dry_run_it_says_what_to_do_instead() -> None:
     done = run("--window", "5")
     assert done.returncode == 2
-    assert "error: shipping to an aggregator is not there yet" in done.stderr
-    assert "remedy: run `agent --dry-run" in done.stderr
+    assert "error: the agent was not told where to ship to" in done.stderr
+    assert "remedy: give --aggregator https://HOST:PORT" in done.stderr
 
 
 @pytest.mark.parametrize(
