@@ -26,7 +26,8 @@ from agent.identity import Given
 from agent.listen import AT_ONCE, answering
 from agent.metrics import LOST_OF_A_REPLICA, LOST_OF_THE_NODE, OWNER_QUESTIONS, SOURCES, WINDOWS_KEPT, Metrics
 from agent.pods.sources import Status
-from agent.settings import Listen, listen_on
+from agent.settings import DeliverySettings, Listen, listen_on
+from agent.ship.shipping import shipping
 from agent.start import names_of
 from kinwatch.errors import InputError, NodeError
 from kinwatch.snapshot import Coverage, Replica, Snapshot, Window, Workload
@@ -448,21 +449,30 @@ def rows(columns: int) -> dict[str, list[str]]:
     return {row[0].strip("`"): row[1:] for row in cells if len(row) == columns}
 
 
-def test_every_metric_is_documented_with_its_type_and_labels_and_no_other(agent: Agent) -> None:
-    suffixes = {"counter": "_total", "info": "_info"}
-    there = {
-        metric.name + suffixes.get(metric.type, ""): (
-            metric.type.replace("info", "gauge"),
-            {label for sample in metric.samples for label in sample.labels} - {"le"},
-        )
-        for metric in agent.metrics.registry.collect()
-    }
+def test_every_metric_is_documented_with_its_type_and_labels_and_no_other(agent: Agent, tmp_path: Path) -> None:
+    """Those of an agent that ships included."""
+    delivery = DeliverySettings(aggregator="http://127.0.0.1:1", spool=tmp_path)
+    with shipping(delivery, node="n1", window_s=30, agent_version="0", names=Status) as ships:
+        agent.metrics.registry.register(ships)
+        there = exposed(agent)
     documented = {
         name: (type_, set(filter(None, labels.replace("`", "").split(", "))))
         for name, (type_, labels, meaning) in rows(4).items()
         if meaning and name not in set(Reason)
     }
     assert documented == there
+
+
+def exposed(agent: Agent) -> dict[str, tuple[str, set[str]]]:
+    """Type and labels of each metric."""
+    suffixes = {"counter": "_total", "info": "_info"}
+    return {
+        metric.name + suffixes.get(metric.type, ""): (
+            metric.type.replace("info", "gauge"),
+            {label for sample in metric.samples for label in sample.labels} - {"le"},
+        )
+        for metric in agent.metrics.registry.collect()
+    }
 
 
 def test_every_value_of_a_label_is_documented() -> None:
