@@ -92,6 +92,10 @@ bench-churn: install ## see whether anything leaks as containers come and go (MI
 bench-flood: install ## see what a million file names do to the agent and to other containers (1 minute)
 	$(BENCH)
 
+.PHONY: fuzz-wire
+fuzz-wire: install ## break a million batches: each is refused with a reason, or is a batch (RUNS=N, SEED=N)
+	$(BIN)/python -m bench.fuzz_wire $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: bench-lock
 bench-lock: packages ## pin anew what the plot of bench-capture needs
 	new=$$(mktemp) && bench/lock >"$$new" && cat "$$new" >bench/requirements.lock && rm "$$new"
