@@ -96,6 +96,10 @@ bench-flood: install ## see what a million file names do to the agent and to oth
 fuzz-wire: install ## break a million batches: each is refused with a reason, or is a batch (RUNS=N, SEED=N)
 	$(BIN)/python -m bench.fuzz_wire $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED))
 
+.PHONY: bench-identity
+bench-identity: install ## see what it costs to know whose container is whose, and how soon it is known (MINUTES=2)
+	$(BENCH) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
 .PHONY: bench-lock
 bench-lock: packages ## pin anew what the plot of bench-capture needs
 	new=$$(mktemp) && bench/lock >"$$new" && cat "$$new" >bench/requirements.lock && rm "$$new"
