@@ -21,6 +21,8 @@ from kinwatch.errors import PeerError
 READ_ERRORS: Final = (HTTPError, OSError, ValueError)
 """What reading raises; the last two where the connection was shut while it was read."""
 OK: Final = 200
+_DONE: Final = (OK, 201)
+"""201 answers a review: what is posted counts as made, though the API server keeps nothing of it."""
 
 
 class Answer:
@@ -32,13 +34,13 @@ class Answer:
         self.status = response.status
 
     def document(self, asked: Asked) -> Any:
-        """The body as JSON; raises RefusedError if the status is not 200, and UnreadableError if it is no JSON."""
+        """The body as JSON; raises RefusedError if the status is not 200 or 201, UnreadableError if it is no JSON."""
         body = self._body()
-        if self.status != OK:
+        if self.status not in _DONE:
             raise self._refused(body, asked)
         try:
             return json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnreadableError("what is no JSON", asked=asked) from error
 
     def lines(self) -> Iterator[bytes]:
@@ -98,7 +100,7 @@ def failure(error: Exception, *, server: str) -> PeerError:
         )
     return PeerError(
         f"the API server at {server} is not reached: {_innermost(error)}",
-        remedy="see that the node's network, its service proxy and network policies let the agent reach this address",
+        remedy="see that the node's network, its service proxy and network policies let this process reach the address",
     )
 
 

@@ -1,5 +1,5 @@
 """
-Read how to reach the API server and who the agent is to it: from its pod's service account, or from a kubeconfig file.
+Read how to reach the API server and who we are to it: from its pod's service account, or from a kubeconfig file.
 
 Flow: **credentials** -> connection. The one module that imports the client `kubernetes`, and only when something is
 asked: it costs 0.4 s and 22 MB, which an agent that talks to the kubelet alone never pays.
@@ -29,7 +29,7 @@ CONNECTIONS: Final = 2
 
 _BROKEN: Final = (yaml.YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError)
 """What the client raises, beside its ConfigException, on a file that isn't what it ought to be."""
-_ACCOUNT: Final = "let the agent's pod have its service account's token: automountServiceAccountToken must not be false"
+_ACCOUNT: Final = "let the pod have its service account's token: automountServiceAccountToken must not be false"
 _KUBECONFIG: Final = "name a whole kubeconfig by --kubeconfig: `kubectl --kubeconfig FILE get --raw /version` tries it"
 
 
@@ -102,7 +102,7 @@ def service_account(environ: Mapping[str, str], *, token_file: Path, ca_file: Pa
         if not (environ.get(HOST) and environ.get(PORT)):
             raise PeerError(
                 f"this process knows no API server: {HOST} and {PORT} are not set, as they are in a pod",
-                remedy="run the agent in a pod, or name a kubeconfig file by --kubeconfig",
+                remedy="run in a pod, or name a kubeconfig file by --kubeconfig",
                 lasting=True,
             )
         for file in (token_file, ca_file):

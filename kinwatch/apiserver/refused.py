@@ -46,8 +46,12 @@ class Asked:
 class RefusedError(PeerError):
     """The API server answered that it won't, with an HTTP status."""
 
-    def __init__(self, problem: str, *, remedy: str, lasting: bool, expired: bool, retry_after_s: float) -> None:
+    def __init__(
+        self, problem: str, *, remedy: str, lasting: bool, code: int, expired: bool, retry_after_s: float
+    ) -> None:
         super().__init__(problem, remedy=remedy, lasting=lasting)
+        self.code = code
+        """The HTTP status."""
         self.expired = expired
         """Whether it is because the version that was asked for is one the API server has no more, or not yet."""
         self.retry_after_s = retry_after_s
@@ -75,6 +79,7 @@ def refused(code: int, status: Any, *, asked: Asked, retry_after_s: float = 0) -
         problem,
         remedy=remedy,
         lasting=lasting,
+        code=code,
         expired=code == GONE or any(cause.get("reason") == _TOO_LARGE for cause in details.get("causes") or ()),
         retry_after_s=max(retry_after_s, told_s if isinstance(told_s, int | float) else 0),
     )
