@@ -9,6 +9,7 @@ from kinwatch.wire.codec import decode, encode, read
 from kinwatch.wire.frame import Inflating
 from kinwatch.wire.limits import LIMITS, Limits
 from kinwatch.wire.refusal import Refusal, WireError
+from kinwatch.wire.trim import trimmed
 from kinwatch.wire.version_1 import VERSION
 
-__all__ = ["LIMITS", "VERSION", "Inflating", "Limits", "Refusal", "WireError", "decode", "encode", "read"]
+__all__ = ["LIMITS", "VERSION", "Inflating", "Limits", "Refusal", "WireError", "decode", "encode", "read", "trimmed"]
