@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import URL, Connection, create_engine, make_url
+import psycopg
+from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -21,7 +23,7 @@ from kinwatch.errors import InputError
 CONNECTIONS: Final = 4
 """One that adds, one that judges, one that forgets, one to spare."""
 WAIT_S: Final = 5.0
-"""How long one waits for a connection of the pool."""
+"""How long one waits for a connection of the pool, and for a lock of the database."""
 OPTIONS: Final = {
     "application_name": "kinwatch",
     "connect_timeout": "5",
@@ -41,18 +43,24 @@ MIGRATION_LOCK: Final = int.from_bytes(b"kinwatch")
 class Postgresql:
     """A Database on a server."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
         """Connect; raises InputError or NodeError. Neither tells the password."""
         address = _address(url)
         self._where = f"PostgreSQL, {_place(address)}"
+        self._wait_s = wait_s
         self._engine = create_engine(
-            address, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=WAIT_S, pool_pre_ping=True
+            address, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=wait_s, pool_pre_ping=True
         )
+        event.listen(self._engine, "connect", partial(_prepare, wait_s=wait_s))
         try:
             with self._engine.connect() as connection:
                 check_encoding(connection.exec_driver_sql("SHOW server_encoding").scalar_one(), self._where)
         except DBAPIError as error:
+            self.close()
             raise (not_opened(error.orig, self._where) or error) from error
+        except InputError:
+            self.close()
+            raise
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -62,7 +70,7 @@ class Postgresql:
                 yield connection
         except PoolTimeoutError as error:
             raise StoreBusy(
-                f"{self._where}: all connections were in use for {WAIT_S:g} s", remedy="try again"
+                f"{self._where}: all connections were in use for {self._wait_s:g} s", remedy="try again"
             ) from error
         except DBAPIError as error:
             fault = fault_of(error.orig, self._where)
@@ -89,6 +97,11 @@ class Postgresql:
     def close(self) -> None:
         """End the connections."""
         self._engine.dispose()
+
+
+def _prepare(connection: psycopg.Connection, _record: Any, *, wait_s: float) -> None:
+    connection.execute(f"SET lock_timeout = {round(wait_s * 1000)}")
+    connection.commit()
 
 
 def _address(url: str) -> URL:

@@ -13,14 +13,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from aggregator.store.faults import StoreBusy, StoreFull
-from aggregator.store.sqlite_faults import fault_of, not_opened
+from aggregator.store.faults import StoreBusy, StoreFull, StoreLost
+from aggregator.store.sqlite_faults import MAKE_ROOM, fault_of, not_opened, not_there
 
 FILE_NAME: Final = "kinwatch.db"
 MODE: Final = 0o600
@@ -41,15 +41,16 @@ READERS: Final = 4
 class Sqlite:
     """A Database in one file."""
 
-    def __init__(self, folder: Path, *, spare_bytes: int = SPARE_BYTES) -> None:
+    def __init__(self, folder: Path, *, spare_bytes: int = SPARE_BYTES, busy_s: float = BUSY_S) -> None:
         """Open the file in `folder`, or make it; raises InputError or NodeError."""
         self.path = folder / FILE_NAME
         self._spare_bytes = spare_bytes
+        self._busy_s = busy_s
         with not_opened(self.path):
-            _make(self.path)
-            self._writer = _engine(self.path, connections=1, begin="BEGIN IMMEDIATE")
+            self._file = _made(self.path)
+            self._writer = _engine(self.path, connections=1, begin="BEGIN IMMEDIATE", busy_s=busy_s)
             event.listen(self._writer, "connect", _prepare_writer)
-            self._reader = _engine(self.path, connections=READERS, begin="BEGIN")
+            self._reader = _engine(self.path, connections=READERS, begin="BEGIN", busy_s=busy_s)
             event.listen(self._reader, "connect", _prepare_reader)
             self._writer.connect().close()
 
@@ -68,14 +69,17 @@ class Sqlite:
     migrating = writing
 
     def check_room(self) -> None:
-        """Raise StoreFull where the disk has no more than the spare room."""
-        room = os.statvfs(self.path.parent)
+        """Raise StoreFull where the disk has but the spare room left, StoreLost where the file is another by now."""
+        with not_there(self.path):
+            file = self.path.stat()
+            room = os.statvfs(self.path)
+        if (file.st_dev, file.st_ino) != self._file:
+            # SQLite would go on writing to the file that nobody finds any more.
+            raise StoreLost(f"{self.path} was replaced while it was in use", remedy="start the aggregator anew")
         free = room.f_bavail * room.f_frsize
         if free < self._spare_bytes:
-            raise StoreFull(
-                f"{free >> 20} MiB are free in {self.path.parent}, and {self._spare_bytes >> 20} MiB are kept free",
-                remedy="make room there, or keep less: lower --keep-bytes or --keep-days",
-            )
+            problem = f"{free >> 20} MiB are free for {self.path}, and {self._spare_bytes >> 20} MiB stay free"
+            raise StoreFull(problem, remedy=MAKE_ROOM)
 
     def give_back(self) -> bool:
         """Cut free pages off the file, unless few are."""
@@ -85,10 +89,9 @@ class Sqlite:
             )
             surplus = free - pages // FREE_PART
             if surplus > 0:
-                # Each row that is fetched moves a page; rows without columns are none to SQLAlchemy.
-                cursor = connection.connection.cursor()
-                cursor.execute(f"PRAGMA incremental_vacuum({min(surplus, GIVEN_BACK_PAGES)})")
-                cursor.fetchall()
+                # It moves a page with each step, and only executescript steps to its end; it commits before.
+                driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+                driver.executescript(f"PRAGMA incremental_vacuum({min(surplus, GIVEN_BACK_PAGES)})")
         return bool(surplus > GIVEN_BACK_PAGES)
 
     def close(self) -> None:
@@ -101,9 +104,8 @@ class Sqlite:
         try:
             yield
         except PoolTimeoutError as error:
-            raise StoreBusy(
-                f"{self.path}: others of this process were at it for {BUSY_S:g} s", remedy="try again"
-            ) from error
+            problem = f"{self.path}: others of this process were at it for {self._busy_s:g} s"
+            raise StoreBusy(problem, remedy="try again") from error
         except (DBAPIError, sqlite3.Error) as error:
             fault = fault_of(error.orig if isinstance(error, DBAPIError) else error, self.path)
             if fault is None:
@@ -111,23 +113,26 @@ class Sqlite:
             raise fault from error
 
 
-def _make(path: Path) -> None:
+def _made(path: Path) -> tuple[int, int]:
+    """Make the file if it isn't there, for its owner only; which one it is, by device and inode."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
     try:
-        if os.fstat(descriptor).st_mode & 0o077:
+        status = os.fstat(descriptor)
+        if status.st_mode & 0o077:
             os.fchmod(descriptor, MODE)
     finally:
         os.close(descriptor)
+    return status.st_dev, status.st_ino
 
 
-def _engine(path: Path, *, connections: int, begin: str) -> Engine:
+def _engine(path: Path, *, connections: int, begin: str, busy_s: float) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         pool_size=connections,
         max_overflow=0,
-        pool_timeout=BUSY_S,
-        connect_args={"timeout": BUSY_S, "isolation_level": None},
+        pool_timeout=busy_s,
+        connect_args={"timeout": busy_s, "isolation_level": None},
     )
 
     # isolation_level None: it is SQLAlchemy that begins, not Python's sqlite3, which would only before it writes.

@@ -65,6 +65,16 @@ def not_opened(path: Path) -> Iterator[None]:
         raise _unopened(error, path) from error
 
 
+@contextmanager
+def not_there(path: Path) -> Iterator[None]:
+    """Tell that the file can't be found any more, as StoreLost."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "see that the data directory is mounted, and start the aggregator anew"
+        raise StoreLost(f"{path} is gone: {error.strerror}", remedy=remedy) from error
+
+
 def _unopened(error: DBAPIError, path: Path) -> Exception:
     if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
         remedy = "name another folder by --data-dir, or move the file away"
@@ -75,5 +85,8 @@ def _unopened(error: DBAPIError, path: Path) -> Exception:
 
 
 def _is_full(path: Path) -> bool:
-    room = os.statvfs(path.parent)
+    try:
+        room = os.statvfs(path.parent)
+    except OSError:
+        return False
     return room.f_bavail * room.f_frsize < _NEXT_TO_NOTHING

@@ -35,12 +35,19 @@ class Store:
     Batches in a database. Any thread may use it; whoever adds, reads or judges waits for nobody who forgets for long.
 
     Every method raises a StoreError where the database can't do it, and has then done nothing: StoreBusy or StoreLost,
-    and where it writes, StoreFull.
+    and StoreFull where it writes (PostgreSQL may want to write as it reads, too).
     """
 
     def __init__(self, database: Database) -> None:
+        """Bring the database to the tables of this version; it is closed with the store, and if that can't be done."""
         self._database = database
         self._closed = threading.Event()
+        try:
+            with database.migrating() as connection:
+                migrate(connection)
+        except BaseException:
+            database.close()
+            raise
 
     @classmethod
     def open(cls, url: str | None, data_dir: Path, *, spare_bytes: int = SPARE_BYTES) -> Store:
@@ -49,14 +56,7 @@ class Store:
 
         Of the disk with `data_dir`, `spare_bytes` are left free. Raises InputError or NodeError (a StoreError is one).
         """
-        database = Sqlite(data_dir, spare_bytes=spare_bytes) if url is None else Postgresql(url)
-        try:
-            with database.migrating() as connection:
-                migrate(connection)
-        except BaseException:
-            database.close()
-            raise
-        return cls(database)
+        return cls(Sqlite(data_dir, spare_bytes=spare_bytes) if url is None else Postgresql(url))
 
     def add(self, received: Sequence[Received]) -> Sequence[Outcome]:
         """Store batches in one transaction, each key once; what became of each, in the order given."""
