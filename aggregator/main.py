@@ -1,7 +1,7 @@
 """
 The command `aggregator`: options in, an exit code out.
 
-Flow: **main** -> offline: sources -> read -> cohort -> score -> judge -> show.
+Flow: **main** -> offline: sources -> read -> cohort -> score -> judge -> show; or -> serve.
 """
 
 from __future__ import annotations
@@ -9,11 +9,16 @@ from __future__ import annotations
 import math
 import sys
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import click
 
 from aggregator import pipeline
 from aggregator.offline import Options, score
+from aggregator.serve.listening import listen_on
+from aggregator.serve.options import of_serve
+from aggregator.serve.settings import ServeSettings, tls_files
 from kinwatch.aspects import Aspect
 from kinwatch.command_line import Job, run_command
 from kinwatch.errors import InputError
@@ -27,7 +32,7 @@ def aggregator(context: click.Context) -> None:
     """Judge what replicas did: which of them stops behaving like its kin."""
     if context.invoked_subcommand is None:
         problem = "no command was given"
-        raise InputError(problem, remedy="try `aggregator score PATH`, or `aggregator --help`")
+        raise InputError(problem, remedy="try `aggregator score PATH`, `aggregator serve`, or `aggregator --help`")
 
 
 @aggregator.command(name="score")
@@ -74,6 +79,22 @@ def score_command(
         sweep=sweep,
     )
     return partial(score, paths, options)
+
+
+@aggregator.command(name="serve")
+@of_serve
+def serve_command(
+    *, listen: str, tls_cert: Path | None, tls_key: Path | None, client_ca: Path | None, **others: Any
+) -> Job:
+    """
+    Take batches from agents over HTTPS, and store each once.
+
+    Each option can be set as KINWATCH_<NAME> in the environment. SIGTERM ends it within 10 s; what was taken is stored.
+    """
+    settings = ServeSettings(listen=listen_on(listen), tls=tls_files(tls_cert, tls_key, client_ca), **others)
+    from aggregator.serve.start import serve  # noqa: PLC0415 - `score` need not wait for a web server to load
+
+    return partial(serve, settings)
 
 
 def checked_threshold(threshold: float) -> float:
