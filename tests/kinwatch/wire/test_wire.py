@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.wire_batches import busy_node, random_batch
@@ -18,6 +18,8 @@ from kinwatch.batch import Batch, BatchKey, Expected, NodeCoverage
 from kinwatch.snapshot import Coverage, Origin, Replica, Snapshot, Window, Workload
 from kinwatch.wire import LIMITS, Inflating, Limits, Refusal, WireError, decode, encode, read
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no finding."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TEXT = st.text(max_size=8)
 """Any Unicode but surrogates, zeros included: an abstract socket's name may hold one."""
@@ -80,6 +82,7 @@ def batches(draw: st.DrawFn) -> Batch:
     )
 
 
+@UNHURRIED
 @given(batches())
 def test_a_batch_is_what_its_bytes_say(batch: Batch) -> None:
     body = encode(batch)
@@ -87,6 +90,7 @@ def test_a_batch_is_what_its_bytes_say(batch: Batch) -> None:
     assert encode(decode(body)) == body
 
 
+@UNHURRIED
 @given(batches())
 def test_the_random_batches_and_the_independent_look_mean_the_same_batches(batch: Batch) -> None:
     """What hypothesis takes for valid, the fuzzer's assertions do too."""

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from wire_golden import FIELDS, golden
 
+from bench.wire_batches import busy_node
 from kinwatch.wire import LIMITS, VERSION, Limits, Refusal
 from kinwatch.wire.frame import inflated
 from kinwatch.wire.version_1 import ASPECTS, REPLICA, WORKLOAD
+from kinwatch.wire.writer_1 import payload
 
 DOCUMENT = (Path(__file__).parents[3] / "docs/wire.md").read_text()
 ROWS = [[cell.strip(" `") for cell in line.split(" | ")] for line in DOCUMENT.splitlines() if line.startswith("| ")]
@@ -26,6 +28,11 @@ def test_every_limit_is_documented_with_its_value() -> None:
     documented = {name.strip("| `"): value for name, value, *_ in (row for row in ROWS if len(row) >= 2)}
     for field in dataclasses.fields(Limits):
         assert documented[field.name] == f"{getattr(LIMITS, field.name):,}"
+
+
+def test_the_size_of_a_busy_node_is_documented() -> None:
+    """What zstd makes of it may differ a little with its release."""
+    assert f"| bytes, of {len(payload(busy_node(services=1))):,} |" in DOCUMENT
 
 
 def test_every_reason_is_documented() -> None:
