@@ -40,16 +40,14 @@ APART_S: Final = 5.0
 COST_PERCENT: Final = 1.0
 """Of a core, for the identity of `PODS` pods."""
 COLUMNS: Final = (
-    "pods",
-    "names from",
+    "pods, names from",
     "CPU, %",
-    "of it beside the capture",
+    "of it to ask, %",
     "RSS, MB",
     "requests",
     "listing, kB",
     "named right",
-    "delay, windows: median",
-    "largest",
+    "delay, windows",
 )
 
 
@@ -80,8 +78,8 @@ def _report(
         name="identity",
         columns=COLUMNS,
         rows=[
-            *(_row(f"{PODS} stay", one) for one in stay),
-            *(_row(f"{given.per_second:g} a second", one) for one in start),
+            *(_row(f"{PODS} stay, {one.names}", one) for one in stay),
+            *(_row(f"{given.per_second:g} a second, {one.names}", one) for one in start),
         ],
         bars=[*_bars_of_starts(start[0], given), *_bars_of_requests(stay, given), _bar_of_cost(stay)],
         machine=described,
@@ -90,19 +88,19 @@ def _report(
     )
 
 
-def _row(pods: str, one: Measured) -> list[Cell]:
-    is_asked, judged = one.names != GIVEN, one.judged
+def _row(what: str, one: Measured) -> list[Cell]:
+    if one.names == GIVEN:
+        return [what, one.cost.cpu_percent, None, one.cost.rss_mb, None, None, None, None]
+    judged = one.judged
     return [
-        pods,
-        one.names,
+        what,
         one.cost.cpu_percent,
-        one.cost.beside_percent if is_asked else None,
+        one.cost.beside_percent,
         one.cost.rss_mb,
-        one.requests if is_asked else None,
-        one.listing_kb if is_asked else None,
-        f"{judged.right:,} of {judged.started:,}" if judged and is_asked else None,
-        judged.median_delay if judged and is_asked else None,
-        judged.largest_delay if judged and is_asked else None,
+        one.requests,
+        one.listing_kb,
+        f"{judged.right:,} of {judged.started:,}" if judged else None,
+        f"{judged.median_delay:.2f} to {judged.largest_delay:.2f}" if judged else None,
     ]
 
 
@@ -142,12 +140,12 @@ def _notes(start: Sequence[Measured], given: argparse.Namespace) -> list[str]:
         f"s, its container is listed {given.listed_after:g} s after its start, and it leaves the list as it ends."
     )
     delay = (
-        "Delay: from the end of the window in which a container started until its first snapshot with a name is out; "
-        f"the largest from the start itself: {max(since_start):.2f} windows."
+        "Delay, median to largest: from the end of the window in which a container started until its first snapshot "
+        f"with a name is out; the largest from the start itself: {max(since_start):.2f} windows."
     )
     cost = (
-        "CPU of identity: what the agent that asks the kubelet uses beyond the one with --cgroup. Beside the capture: "
-        "all its threads but the one that captures; they ask, and read the answers."
+        "CPU of identity: what the agent that asks the kubelet uses beyond the one with --cgroup. To ask: all its "
+        "threads but the one that captures."
     )
     return [pods, delay, cost]
 

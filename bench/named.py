@@ -50,7 +50,7 @@ class Moment:
         return Cost(
             seconds=seconds,
             cpu_percent=whole,
-            beside_percent=whole - 100 * (later.capturing_s - self.capturing_s) / seconds,
+            beside_percent=max(0.0, whole - 100 * (later.capturing_s - self.capturing_s) / seconds),
             rss_mb=later.whole.rss_mb,
         )
 
