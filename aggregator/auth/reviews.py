@@ -11,19 +11,16 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from aggregator.auth.lines import RETRY_S, Lines
-from aggregator.auth.refused import AuthError, Reason
+from aggregator.auth.lines import Lines
 from aggregator.auth.review_shapes import Allowed, Placed, Reviewed, User, allowed, placed, reviewed
 from kinwatch.apiserver.answer import Answer
 from kinwatch.apiserver.connection import Connection
 from kinwatch.apiserver.refused import Asked, RefusedError
-from kinwatch.errors import PeerError
 
 TOKEN_REVIEWS: Final = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - no password
 ACCESS_REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 READ_S: Final = 5.0
 """For how long the API server may be silent; less than an agent waits for its answer."""
-LONGEST_RETRY_S: Final = 60.0
 
 _DELEGATOR: Final = "bind it to the ClusterRole system:auth-delegator by a ClusterRoleBinding"
 TOKEN: Final = Asked(
@@ -38,8 +35,6 @@ POD: Final = Asked(
     doing="get a pod, whose token does not tell its node, as before Kubernetes 1.30",
     permission="the verb `get` on `pods`, in a Role of the agents' namespace",
 )
-_UNAUTHORIZED: Final = 401
-_FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 
 
@@ -84,12 +79,8 @@ class Reviews:
         return lambda line: line.post(path, review, read_s=self._read_s)
 
     def _told(self, asked: Asked, ask: Callable[[Connection], Answer], read: Callable[[Any], Told]) -> Told:
-        try:
-            with self._lines.one() as line:
-                document = _document(ask(line), asked)
-            return read(document)
-        except PeerError as error:
-            raise _unanswered(error) from error
+        with self._lines.one() as line:
+            return read(_document(ask(line), asked))
 
 
 def _document(answer: Answer, asked: Asked) -> Any:
@@ -100,14 +91,3 @@ def _document(answer: Answer, asked: Asked) -> Any:
         if error.code == _NOT_FOUND and asked is POD:
             return None
         raise
-
-
-def _unanswered(error: PeerError) -> AuthError:
-    not_permitted = isinstance(error, RefusedError) and error.code in (_UNAUTHORIZED, _FORBIDDEN)
-    retry_after_s = error.retry_after_s if isinstance(error, RefusedError) else 0
-    return AuthError(
-        Reason.NOT_PERMITTED if not_permitted else Reason.UNAVAILABLE,
-        error.problem,
-        remedy=error.remedy,
-        retry_after_s=min(retry_after_s or RETRY_S, LONGEST_RETRY_S),
-    )
