@@ -84,34 +84,39 @@ class Refusals:
         """Count a refusal of somebody at this address; it is told if none of its kind was within a minute."""
         with self._lock:
             self._counts[error.reason] += 1
-            who = error.principal or peer_class(peer)
-            refused = self._counted(error.reason, who)
-        if refused:
+            who = self._kept_as(error.reason, error.principal or peer_class(peer))
+            times = self._untold(error.reason, who)
+        if times:
             self._log.warning(
                 "refused",
-                reason=error.reason,
+                reason=error.reason.value,
                 who=who,
                 peer=peer,
-                times=refused,
+                times=times,
                 problem=error.problem,
                 remedy=error.remedy,
             )
 
-    def _counted(self, reason: Reason, who: str) -> int:
+    def _kept_as(self, reason: Reason, who: str) -> str:
+        """As whom somebody is remembered: by name, while there is room."""
+        if (reason, who) in self._told or len(self._told) < self._most:
+            return who
+        self._drop_old()
+        return who if len(self._told) < self._most else OTHERS
+
+    def _untold(self, reason: Reason, who: str) -> int:
         """How many are to be told now, this one among them; 0: none."""
         now_s = self._clock()
-        if (reason, who) not in self._told and len(self._told) >= self._most:
-            self._drop_old(now_s)
-            who = OTHERS if len(self._told) >= self._most else who
         told = self._told.setdefault((reason, who), _Told(at_s=now_s - EVERY_S))
         told.untold += 1
         if now_s - told.at_s < EVERY_S:
             return 0
-        times, self._told[reason, who] = told.untold, _Told(at_s=now_s)
+        times, told.untold, told.at_s = told.untold, 0, now_s
         return times
 
-    def _drop_old(self, now_s: float) -> None:
+    def _drop_old(self) -> None:
         """Make room; what some of them have left untold is told with the others."""
+        now_s = self._clock()
         old = [key for key, told in self._told.items() if now_s - told.at_s >= EVERY_S and key[1] != OTHERS]
         for reason, who in old:
             untold = self._told.pop((reason, who)).untold

@@ -30,7 +30,8 @@ from kinwatch.printable import printable
 ANY_NODE: Final = "*"
 SHORTEST: Final = 24
 """Characters of a token: 16 random bytes take at least 22."""
-MOST_BYTES: Final = 4 << 20
+MOST_BYTES: Final = 256 << 10
+"""Some 2,000 tokens, which take seconds to read; for more nodes than that there are certificates."""
 _OTHERS: Final = stat.S_IRWXO
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,252}")
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")

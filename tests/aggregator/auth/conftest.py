@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,9 +12,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from played_cluster import PlayedCluster
+from reviewing import reviewing
 from set_time import SetTime
 
-from aggregator.auth.lines import Lines
 from aggregator.auth.reviews import Reviews
 from kinwatch.apiserver.connection import Connection, in_cluster
 
@@ -53,7 +52,3 @@ def connect(cluster: PlayedCluster, tmp_path: Path) -> Iterator[Callable[[], Con
 def reviews(connect: Callable[[], Connection], time: SetTime) -> Reviews:
     """The cluster's word."""
     return reviewing(connect, time)
-
-
-def reviewing(connect: Callable[[], Connection], time: SetTime, *, read_s: float = 5.0, **lines: Any) -> Reviews:
-    return Reviews(Lines(connect, clock=time.clock, **lines), read_s=read_s)

@@ -78,6 +78,8 @@ class PlayedCluster:
     always: dict[str, Reply] = field(default_factory=dict)
     """Beginnings of paths, each with the reply that is given instead of the usual one."""
     hanging: bool = False
+    away: bool = False
+    """Whether connections are closed without an answer."""
     requests: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -117,8 +117,9 @@ class Connection(BaseHTTPRequestHandler):
             cluster.requests.append(request)
             cluster.changed.notify_all()
             cluster.changed.wait_for(lambda: not cluster.hanging)
-            reply = _reply(cluster, request)
-        self._send(reply)
+            reply, self.close_connection = _reply(cluster, request), cluster.away
+        if not self.close_connection:
+            self._send(reply)
 
     def _send(self, reply: Reply) -> None:
         body = reply.document if isinstance(reply.document, bytes) else json.dumps(reply.document).encode()
