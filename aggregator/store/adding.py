@@ -8,9 +8,11 @@ that add the same batches one waits for the other, and never each for the other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 from sqlalchemy import Connection, select, tuple_
+from sqlalchemy.sql.dml import ReturningInsert
 
 from aggregator.store.moments import in_us, length_us
 from aggregator.store.tables import batches
@@ -18,6 +20,8 @@ from aggregator.store.tally import count_nodes, count_windows
 from aggregator.store.upsert import insert_into
 from aggregator.store.values import Outcome, Received
 from kinwatch.batch import BatchKey
+
+KEY: Final = (batches.c.node, batches.c.boot, batches.c.sequence)
 
 
 def add(connection: Connection, received: Sequence[Received]) -> list[Outcome]:
@@ -37,10 +41,13 @@ def add(connection: Connection, received: Sequence[Received]) -> list[Outcome]:
 
 def _insert(connection: Connection, received: Sequence[Received]) -> set[BatchKey]:
     """Insert what is new; the keys of that."""
-    statement = insert_into(connection, batches).on_conflict_do_nothing()
-    keys = (batches.c.node, batches.c.boot, batches.c.sequence)
-    rows = connection.execute(statement.returning(*keys), [_row(one) for one in received])
+    rows = connection.execute(_inserting(connection.dialect.name), [_row(one) for one in received])
     return {_key(row) for row in rows}
+
+
+@cache
+def _inserting(dialect: str) -> ReturningInsert[Any]:
+    return insert_into(dialect, batches).on_conflict_do_nothing().returning(*KEY)
 
 
 def _bodies(connection: Connection, keys: Iterable[BatchKey]) -> dict[BatchKey, bytes]:
@@ -48,8 +55,7 @@ def _bodies(connection: Connection, keys: Iterable[BatchKey]) -> dict[BatchKey, 
     asked = [(key.node, key.boot, key.sequence) for key in keys]
     if not asked:
         return {}
-    columns = (batches.c.node, batches.c.boot, batches.c.sequence)
-    rows = connection.execute(select(*columns, batches.c.body).where(tuple_(*columns).in_(asked)))
+    rows = connection.execute(select(*KEY, batches.c.body).where(tuple_(*KEY).in_(asked)))
     return {_key(row): row.body for row in rows}
 
 

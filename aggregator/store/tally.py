@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from sqlalchemy import Connection, case, tuple_
 
 from aggregator.store.moments import in_us, length_us
 from aggregator.store.tables import nodes, windows
-from aggregator.store.upsert import greater, insert_into, lesser
+from aggregator.store.upsert import Insert, greater, insert_into, lesser
 from aggregator.store.values import Outcome, Received
 
 
@@ -23,11 +24,16 @@ def count_windows(connection: Connection, stored: Iterable[Received]) -> None:
     grouped: dict[tuple[int, int], list[Received]] = defaultdict(list)
     for one in stored:
         grouped[in_us(one.window.start), length_us(one.window)].append(one)
-    if not grouped:
-        return
-    insert = insert_into(connection, windows)
+    if grouped:
+        rows = [_window_row(key, grouped[key]) for key in sorted(grouped)]
+        connection.execute(_counting_windows(connection.dialect.name), rows)
+
+
+@cache
+def _counting_windows(dialect: str) -> Insert:
+    insert = insert_into(dialect, windows)
     new, old = insert.excluded, windows.c
-    statement = insert.on_conflict_do_update(
+    return insert.on_conflict_do_update(
         index_elements=[old.start, old.length],
         set_={
             "batches": old.batches + new.batches,
@@ -36,7 +42,6 @@ def count_windows(connection: Connection, stored: Iterable[Received]) -> None:
             "last_received_at": greater(old.last_received_at, new.last_received_at),
         },
     )
-    connection.execute(statement, [_window_row(key, grouped[key]) for key in sorted(grouped)])
 
 
 def _window_row(key: tuple[int, int], stored: Sequence[Received]) -> dict[str, int]:
@@ -56,12 +61,18 @@ def count_nodes(connection: Connection, came: Iterable[tuple[Received, Outcome]]
     grouped: dict[tuple[str, str], list[tuple[Received, Outcome]]] = defaultdict(list)
     for one, outcome in came:
         grouped[one.key.node, one.key.boot].append((one, outcome))
-    insert = insert_into(connection, nodes)
+    rows = [_node_row(key, grouped[key]) for key in sorted(grouped)]
+    connection.execute(_counting_nodes(connection.dialect.name), rows)
+
+
+@cache
+def _counting_nodes(dialect: str) -> Insert:
+    insert = insert_into(dialect, nodes)
     new, old = insert.excluded, nodes.c
     later = tuple_(new.last_window_start, new.last_window_length) > tuple_(
         old.last_window_start, old.last_window_length
     )
-    statement = insert.on_conflict_do_update(
+    return insert.on_conflict_do_update(
         index_elements=[old.node, old.boot],
         set_={
             "last_window_start": case((later, new.last_window_start), else_=old.last_window_start),
@@ -72,7 +83,6 @@ def count_nodes(connection: Connection, came: Iterable[tuple[Received, Outcome]]
             "conflicts": old.conflicts + new.conflicts,
         },
     )
-    connection.execute(statement, [_node_row(key, grouped[key]) for key in sorted(grouped)])
 
 
 def _node_row(key: tuple[str, str], came: Sequence[tuple[Received, Outcome]]) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """
 Fill a disk of a few megabytes with batches, then make room, in a mount namespace of its own.
 
-Run as a program by `unshare --mount`: a folder to mount the disk on, and how much the store leaves free. Prints as JSON
-what was acknowledged, how the store refused, and what was found in the end.
+Run as a program by `unshare --mount`: a folder to mount disks on, and how much each store leaves free. Prints for each,
+as JSON on one line, what was acknowledged, how the store refused, and what was found in the end.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main(folder: Path, spare_bytes: int) -> None:
         "found": len(found),
         "integrity": integrity,
     }
-    sys.stdout.write(json.dumps(told))
+    sys.stdout.write(json.dumps(told) + "\n")
 
 
 def filled(store: Store, first: int) -> tuple[int, StoreFull]:
@@ -79,4 +79,5 @@ def is_refused(store: Store, sequence: int) -> bool:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    for argument in sys.argv[2:]:
+        main(Path(sys.argv[1]), int(argument))

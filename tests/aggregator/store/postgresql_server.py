@@ -72,12 +72,12 @@ class PostgresqlServer:
         self.stop()
         shutil.rmtree(self.folder)
 
-    def start(self) -> None:
+    def start(self, *, fsync: str = "off") -> None:
         """Start it, and wait until it answers."""
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.folder),
-            "fsync": "off",
+            "fsync": fsync,
             "max_connections": "20",
             "shared_buffers": "16MB",
         }

@@ -23,7 +23,7 @@ from aggregator.store.store import Store
 from aggregator.store.values import Received
 
 HERE = Path(__file__).parent
-KILLS = int(os.environ.get("KINWATCH_KILLS", "12"))
+KILLS = int(os.environ.get("KINWATCH_KILLS", "8"))
 """The bar is 100; the moments are other ones with each run."""
 
 
@@ -58,24 +58,10 @@ def test_what_was_acknowledged_outlives_sigkill(place: Place) -> None:
 
 def test_two_aggregators_store_each_batch_once_and_judge_each_window_once(place: Place) -> None:
     """They start at once, make the tables, and get the same batches in another order."""
-    racers = [
-        subprocess.Popen(
-            program("racing_aggregators.py", place.url or "-", place.data_dir, seed),
-            env=ENVIRONMENT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for seed in (1, 2)
-    ]
-    for racer in racers:
-        assert racer.stdout is not None
-        assert racer.stdout.readline() == "ready\n"
-    for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.write("go\n")
-        racer.stdin.flush()
-    one, other = (json.loads(racer.communicate(timeout=60)[0]) for racer in racers)
+    command = program("racing_aggregators.py", place.url or "-", place.data_dir)
+    told = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60)
+    assert not told.stderr
+    one, other = map(json.loads, told.stdout.splitlines())
     assert sorted(one["stored"] + other["stored"]) == list(range(1, 201))
     assert sorted(one["judged"] + other["judged"]) == list(range(40))
     assert {*one["outcomes"], *other["outcomes"]} == {"stored", "duplicate"}
@@ -86,26 +72,29 @@ def test_two_aggregators_store_each_batch_once_and_judge_each_window_once(place:
 # --- the disk ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that a small disk can be mounted on, for a process of its own."""
-    probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", str(tmp_path)]
+    folder = tmp_path_factory.mktemp("disk")
+    probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", str(folder)]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("needs to be allowed to mount a disk: root with CAP_SYS_ADMIN")
-    return tmp_path
+    return folder
 
 
-def fill(disk: Path, *, spare_bytes: int) -> dict[str, Any]:
-    """What full_disk.py tells."""
-    command = ["unshare", "--mount", *program("full_disk.py", disk, spare_bytes)]
+@pytest.fixture(scope="module")
+def filled(disk: Path) -> list[dict[str, Any]]:
+    """What full_disk.py tells: of a store that leaves nothing free, and of one that leaves 1 MiB."""
+    command = ["unshare", "--mount", *program("full_disk.py", disk, 0, 1 << 20)]
     told = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60)
     assert told.returncode == 0, told.stderr
-    return dict(json.loads(told.stdout))
+    return [json.loads(line) for line in told.stdout.splitlines()]
 
 
-def test_sqlite_on_a_full_disk_refuses_and_recovers(disk: Path) -> None:
+@pytest.mark.xdist_group("disk")
+def test_sqlite_on_a_full_disk_refuses_and_recovers(filled: list[dict[str, Any]]) -> None:
     """Nothing is left free: the disk itself says no. When somebody makes room, the same store goes on."""
-    told = fill(disk, spare_bytes=0)
+    told = filled[0]
     assert told["acknowledged"] == told["kept_at_full"] > 100
     assert told["refused_again"]
     assert "full" in told["refusal"][0]
@@ -115,9 +104,10 @@ def test_sqlite_on_a_full_disk_refuses_and_recovers(disk: Path) -> None:
     assert told["integrity"] == "ok"
 
 
-def test_sqlite_leaves_room_so_that_retention_can_make_more(disk: Path) -> None:
+@pytest.mark.xdist_group("disk")
+def test_sqlite_leaves_room_so_that_retention_can_make_more(filled: list[dict[str, Any]]) -> None:
     """A full store forgets, gives the disk the room back, and goes on by itself."""
-    told = fill(disk, spare_bytes=1 << 20)
+    told = filled[1]
     assert told["acknowledged"] == told["kept_at_full"] > 100
     assert "1 MiB stay free" in told["refusal"][0]
     assert told["forgotten"] == 100
@@ -141,6 +131,7 @@ def test_sqlite_that_may_not_grow_refuses_and_recovers(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.xdist_group("disk")
 def test_postgresql_on_a_full_disk_refuses_and_recovers(disk: Path) -> None:
     """Its disk, not ours."""
     del disk
