@@ -17,7 +17,7 @@ from aggregator.auth.clock import Clock
 from aggregator.auth.refused import AuthError, Reason
 from kinwatch.apiserver.connection import Connection
 from kinwatch.apiserver.refused import RefusedError, UnreadableError
-from kinwatch.errors import PeerError
+from kinwatch.errors import InputError, PeerError
 
 LINES: Final = 4
 """A review takes 2 to 20 ms, so four lines are at least 200 a second: enough for 5,000 nodes, each asked for once a
@@ -58,7 +58,7 @@ class Lines:
         connection = self._taken()
         try:
             self._check_there()  # it may have gone while we waited
-            connection = connection or self._connect()
+            connection = connection or self._connected()
             yield connection
         except PeerError as error:
             self._leave_alone(error)
@@ -71,6 +71,12 @@ class Lines:
         for connection in list(self._free.queue):
             if connection is not None:
                 connection.renew()
+
+    def _connected(self) -> Connection:
+        try:
+            return self._connect()
+        except InputError as error:  # a kubeconfig that was right when the aggregator started
+            raise PeerError(error.problem, remedy=error.remedy, lasting=True) from error
 
     def _taken(self) -> Connection | None:
         try:

@@ -115,7 +115,7 @@ def _version(status: os.stat_result) -> Version:
 
 def _unreadable(file: Path, error: OSError) -> InputError:
     return InputError(
-        f"reading {file}: {error.strerror}", remedy="name a file that the aggregator may read by --token-file"
+        f"reading {file}: {error.strerror}", remedy="name a file that the aggregator may read by --tokens"
     )
 
 

@@ -68,7 +68,7 @@ class TokenReviewAgents:
                 Reason.OTHER_ACCOUNT,
                 f"the token is that of {printable(user.name)}, who is no agent",
                 remedy=f"agents are {', '.join(sorted(self._accounts))}: let the agent run under that ServiceAccount, "
-                "or name its own by --agent-account",
+                "or name its own by --agent-service-account",
                 principal=user.name,
             )
         return Principal(name=user.name, node=self._node(user), via=Via.TOKEN_REVIEW)

@@ -18,7 +18,7 @@ from aggregator.auth.refused import AuthError, Reason
 from aggregator.auth.remembered import ACCEPTED_S, Remembered
 from aggregator.auth.token_review import TokenReviewAgents
 from aggregator.auth.values import Credential
-from kinwatch.apiserver.connection import Connection
+from kinwatch.apiserver.connection import Connection, by_kubeconfig
 from kinwatch.errors import PeerError
 
 REVIEWS_OF_TOKENS = "/apis/authentication"
@@ -237,6 +237,14 @@ def test_line_that_could_not_be_made_is_tried_again(cluster: PlayedCluster, time
     for _ in range(3):
         assert refusal(agents, cluster.issue(pod=cluster.start(Pod()))).problem == "no way"
         time.sleep(AWAY_S)
+
+
+def test_kubeconfig_that_went_keeps_people_out(cluster: PlayedCluster, time: SetTime, tmp_path: Path) -> None:
+    """It was there when the aggregator started; a line that is made later doesn't find it."""
+    agents = agents_by(lambda: by_kubeconfig(tmp_path / "config"), time)
+    error = refusal(agents, cluster.issue(pod=cluster.start(Pod())))
+    assert error.reason is Reason.UNAVAILABLE
+    assert "config: No such file or directory" in error.problem
 
 
 def test_fifty_threads_with_one_token_are_one_review(cluster: PlayedCluster, agents: TokenReviewAgents) -> None:

@@ -185,7 +185,7 @@ def test_file_that_can_not_be_used_is_told_of_without_its_tokens(tmp_path: Path,
 
 def test_file_that_is_none_is_told_of(tmp_path: Path) -> None:
     """A pipe would keep us waiting for who writes it."""
-    with pytest.raises(InputError, match=r"No such file or directory.*--token-file"):
+    with pytest.raises(InputError, match=r"No such file or directory.*--tokens"):
         StaticTokens(tmp_path / "tokens.yaml")
     os.mkfifo(tmp_path / "pipe", 0o600)
     for path in (tmp_path / "pipe", tmp_path):
