@@ -47,18 +47,18 @@ class RealDisk:
         return os.open(path, flags, 0o600)
 
     def write(self, descriptor: int, data: bytes, offset: int) -> None:
-        """pwrite(2), until all is written."""
+        """By pwrite(2), until all is written."""
         rest = memoryview(data)
         while rest:
             written = os.pwrite(descriptor, rest, offset)
             rest, offset = rest[written:], offset + written
 
     def sync(self, descriptor: int) -> None:
-        """fdatasync(2): the length of a file counts as its data, its times don't."""
+        """By fdatasync(2): the length of a file counts as its data, its times don't."""
         os.fdatasync(descriptor)
 
     def sync_folder(self, folder: Path) -> None:
-        """fsync(2) of the folder."""
+        """By fsync(2) of the folder."""
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -66,14 +66,14 @@ class RealDisk:
             os.close(descriptor)
 
     def truncate(self, descriptor: int, size: int) -> None:
-        """ftruncate(2)."""
+        """By ftruncate(2)."""
         os.ftruncate(descriptor, size)
 
     def rename(self, path: Path, name: str) -> None:
-        """rename(2)."""
+        """By the system call of that name."""
         path.rename(path.with_name(name))
 
     def remove(self, path: Path) -> None:
-        """unlink(2)."""
+        """By unlink(2)."""
         with contextlib.suppress(FileNotFoundError):
             path.unlink()

@@ -33,11 +33,11 @@ LONGEST_BODY: Final = (1 << 32) - 1
 _REASONS: Final = tuple(Reason)
 
 
-class Illegible(ValueError):
+class IllegibleError(ValueError):
     """These bytes are not what should stand there; says why."""
 
 
-class OtherVersion(Illegible):
+class OtherVersionError(IllegibleError):
     """These bytes are of another version of the format."""
 
     def __init__(self, version: int) -> None:
@@ -70,12 +70,12 @@ def segment_head(incarnation: str, first: int) -> bytes:
 
 
 def read_segment_head(data: bytes) -> tuple[str, int]:
-    """Incarnation and sequence of its first record; Illegible or OtherVersion."""
+    """Incarnation and sequence of its first record; IllegibleError or OtherVersionError."""
     if data[: len(MAGIC)] != MAGIC:
-        raise Illegible("it does not begin as a segment does")
+        raise IllegibleError("it does not begin as a segment does")
     version = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 2], "little")
     if version != VERSION:
-        raise OtherVersion(version)
+        raise OtherVersionError(version)
     _, _, incarnation, first = _SEGMENT.unpack(_unsealed(data, SEGMENT_HEAD))
     return str(uuid.UUID(bytes=incarnation)), first
 
@@ -94,21 +94,21 @@ def head_of(body: bytes, *, sequence: int, until_s: float, carried: Dropped) -> 
 
 
 def read_head(data: bytes) -> Head:
-    """A record's head; Illegible."""
+    """A record's head; IllegibleError."""
     magic, length, sequence, until_s, *counts, crc = _RECORD.unpack(_unsealed(data, RECORD_HEAD))
     if magic != _RECORD_MAGIC:
-        raise Illegible("it does not begin as a record does")
+        raise IllegibleError("it does not begin as a record does")
     tallies = map(Tally, counts[::2], counts[1::2])
     carried = Dropped(**{reason.value: tally for reason, tally in zip(_REASONS, tallies, strict=True)})
     return Head(length=length, sequence=sequence, until_s=until_s, carried=carried, crc=crc)
 
 
 def read_body(file: BinaryIO, offset: int, head: Head) -> bytes:
-    """The body of the record at this offset; Illegible."""
+    """The body of the record at this offset; IllegibleError."""
     file.seek(offset + RECORD_HEAD)
     body = file.read(head.length)
     if len(body) != head.length or zlib.crc32(body) != head.crc:
-        raise Illegible(f"the body of record {head.sequence} is not what was written")
+        raise IllegibleError(f"the body of record {head.sequence} is not what was written")
     return body
 
 
@@ -122,7 +122,7 @@ def heads(file: BinaryIO, offset: int, size: int) -> Iterator[tuple[int, Head]]:
         file.seek(offset)
         try:
             head = read_head(file.read(RECORD_HEAD))
-        except Illegible:
+        except IllegibleError:
             return
         if offset + head.size > size:
             return
@@ -137,5 +137,5 @@ def _sealed(fixed: bytes) -> bytes:
 def _unsealed(data: bytes, size: int) -> bytes:
     fixed, crc = data[: size - _CRC.size], data[size - _CRC.size : size]
     if len(data) < size or _CRC.pack(zlib.crc32(fixed)) != crc:
-        raise Illegible("its checksum does not fit")
+        raise IllegibleError("its checksum does not fit")
     return fixed

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.spool.disk import Disk
-from agent.spool.layout import VERSION, Illegible, OtherVersion
+from agent.spool.layout import VERSION, IllegibleError, OtherVersionError
 from agent.spool.values import NOTHING, Dropped, Tally
 
 NAME: Final = "ledger"
@@ -48,7 +48,7 @@ class Ledger:
     untold: Dropped = field(default_factory=Dropped)
     """Dropped, and in no batch on the disk: with what those in memory would tell."""
     last_until_s: float | None = None
-    """End of the window of the last record."""
+    """The latest end of a window; a late batch is of an earlier one than the batch before it."""
 
 
 class LedgerFile:
@@ -64,9 +64,14 @@ class LedgerFile:
     def create(cls, disk: Disk, folder: Path) -> LedgerFile:
         """A new one, with room for both slots; OSError."""
         descriptor = disk.create(folder / NAME)
-        disk.write(descriptor, bytes(SLOT * SLOTS), 0)
-        disk.sync(descriptor)
-        disk.sync_folder(folder)
+        try:
+            disk.write(descriptor, bytes(SLOT * SLOTS), 0)
+            disk.sync(descriptor)
+            disk.sync_folder(folder)
+        except OSError:
+            os.close(descriptor)
+            disk.remove(folder / NAME)
+            raise
         return cls(disk, descriptor, generation=0, incarnation=None)
 
     @classmethod
@@ -74,12 +79,12 @@ class LedgerFile:
         """
         The one in this folder, what it says, and whether it may have said something newer.
 
-        FileNotFoundError, other OSError, Illegible or OtherVersion.
+        FileNotFoundError, other OSError, IllegibleError or OtherVersionError.
         """
         descriptor = os.open(folder / NAME, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             generation, ledger, doubtful = _newest(os.pread(descriptor, SLOT * SLOTS, 0))
-        except (OSError, Illegible):
+        except (OSError, IllegibleError):
             os.close(descriptor)
             raise
         file = cls(disk, descriptor, generation=generation, incarnation=ledger.incarnation)
@@ -99,8 +104,9 @@ class LedgerFile:
         return self._incarnation == incarnation
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; a `write` that comes too late finds no descriptor, rather than somebody else's."""
         os.close(self._descriptor)
+        self._descriptor = -1
 
 
 def _slot(generation: int, ledger: Ledger) -> bytes:
@@ -116,10 +122,10 @@ def _newest(data: bytes) -> tuple[int, Ledger, bool]:
     accounts = [_account(slot) for slot in slots]
     legible = [account for account in accounts if account is not None]
     if not legible:
-        raise Illegible("neither of its two slots can be read")
+        raise IllegibleError("neither of its two slots can be read")
     newest = max(legible, key=lambda account: int(account.get("generation", 0)))
     if newest.get("version") != VERSION:
-        raise OtherVersion(newest.get("version", 0))
+        raise OtherVersionError(newest.get("version", 0))
     damaged = any(account is None and slot.strip(b"\0") for slot, account in zip(slots, accounts, strict=True))
     return newest["generation"], _ledger(newest), damaged
 
