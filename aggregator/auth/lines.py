@@ -54,10 +54,9 @@ class Lines:
     @contextmanager
     def one(self) -> Iterator[Connection]:
         """A connection of one's own; raises AuthError of status 503 if there is none now."""
-        self._check_there()
         connection = self._taken()
         try:
-            self._check_there()  # it may have gone while we waited
+            self._check_there()  # only now: it may have gone while we waited
             connection = connection or self._connected()
             yield connection
         except PeerError as error:

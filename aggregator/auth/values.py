@@ -48,7 +48,7 @@ class Principal:
 
 
 class Agents(Protocol):
-    """Who may send batches. Blocks for as long as the API server takes, at most 20 s; for any number of threads."""
+    """Who may send batches. May block for some seconds, while the API server is asked; for any number of threads."""
 
     def authenticate(self, credential: Credential) -> Principal:
         """Who sends; raises AuthError, and nothing else."""
