@@ -1,60 +1,33 @@
 """
 Send a batch to the aggregator, and say what it answers.
 
-Flow: sender -> **aggregator** ══. The one module that speaks HTTP to it; docs/api.md tells what it answers.
+Flow: sender -> **aggregator** ══ answer. The one module that speaks HTTP to it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from dataclasses import dataclass
-from enum import StrEnum
-from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, LocationValueError
 
 from agent.pods.token import read_token
-from kinwatch.errors import InputError, PeerError
+from agent.ship.answer import Answer, NotNowError, Said, understood
+from kinwatch.errors import InputError
 
 PATH: Final = "/v1/batches"
 CONTENT_TYPE: Final = "application/vnd.kinwatch.batch"
 CONNECT_S: Final = 5.0
 READ_S: Final = 30.0
 """The aggregator answers when it has stored: mostly within a quarter of a second, but its disk may be slow."""
-RETRY_AFTER_MAX_S: Final = 300.0
-"""How long the aggregator may have us wait, in seconds."""
 _ANSWER_BYTES: Final = 4096
-_TAKEN: Final = {HTTPStatus.CREATED: "stored", HTTPStatus.OK: "duplicate"}
-
-
-class Outcome(StrEnum):
-    """What became of a batch."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"
-    """It had it already: our acknowledgement was lost."""
-    REFUSED = "refused"
-    """It will never take it: the batch is to be dropped, and said."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the aggregator says of a batch."""
-
-    outcome: Outcome
-    problem: str = ""
-
-
-class NotNowError(PeerError):
-    """The batch is to be sent again later."""
-
-    def __init__(self, problem: str, *, remedy: str, lasting: bool = False, retry_after_s: float = 0.0) -> None:
-        super().__init__(problem, remedy=remedy, lasting=lasting)
-        self.retry_after_s = retry_after_s
-        """For how long the aggregator wants to be left alone; 0: it doesn't say."""
+_CUT_SHORT: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""The other side went away in the middle of TLS, as one does that is restarted."""
+_ADDRESS: Final = "give https://HOST:PORT, such as https://aggregator.kinwatch.svc:8443"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +43,9 @@ class Address:
 
     def __post_init__(self) -> None:
         if not self.url.lower().startswith(("https://", "http://")):
-            raise InputError(
-                f"--aggregator {self.url!r} has no scheme that is known",
-                remedy="give https://HOST:PORT, such as https://aggregator.kinwatch.svc:8443",
-            )
+            raise InputError(f"--aggregator {self.url!r} has no scheme that is known", remedy=_ADDRESS)
+        if not _has_host(self.url):
+            raise InputError(f"--aggregator {self.url!r} is no address", remedy=_ADDRESS)
         if self.token_file and not self.is_https:
             raise InputError(
                 f"--aggregator {self.url} would have the token travel in the clear",
@@ -93,24 +65,35 @@ class Address:
 class Aggregator:
     """The aggregator; for one thread. One connection is kept open."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, connect_s: float = CONNECT_S, read_s: float = READ_S) -> None:
         """Raises InputError when a certificate can't be used."""
         self._address = address
         self._url = address.url.rstrip("/") + PATH
+        self._timeout = urllib3.Timeout(connect=connect_s, read=read_s)
         self._pool: urllib3.PoolManager | None = _pool(address)
 
     def send(self, body: bytes) -> Answer:
         """Send a batch; raises NotNowError when it is to be sent again later."""
         headers = self._headers()
         try:
-            response = self._opened().request(
-                "POST", self._url, body=body, headers=headers, preload_content=False, redirect=False
-            )
-            said = response.read(_ANSWER_BYTES, decode_content=True)
-            response.drain_conn()
+            said = self._asked(body, headers)
         except HTTPError as error:
             raise _unreached(self._url, error) from error
-        return _answer(response.status, said, response.headers)
+        return understood(said)
+
+    def _asked(self, body: bytes, headers: dict[str, str]) -> Said:
+        response = self._opened().request(
+            "POST",
+            self._url,
+            body=body,
+            headers=headers,
+            preload_content=False,
+            redirect=False,
+            timeout=self._timeout,
+        )
+        with contextlib.closing(response):  # an answer without an end is not read to it; one that was read is let go
+            text = response.read(_ANSWER_BYTES)
+            return Said(status=response.status, retry_after=response.headers.get("Retry-After", ""), body=text)
 
     def renew(self) -> None:
         """Connect anew with the next batch, and read CA and certificate anew for it."""
@@ -140,48 +123,20 @@ class Aggregator:
         return headers
 
 
-def _answer(status: int, said: bytes, headers: Any) -> Answer:
-    words = said.decode(errors="replace").strip()
-    if status in _TAKEN:
-        return Answer(outcome=Outcome(_TAKEN[HTTPStatus(status)]))
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise NotNowError(
-            f"the aggregator refuses this agent (HTTP {status}): {words}",
-            remedy="see that the agent's ServiceAccount is the one that the aggregator was told of, its token has the "
-            "audience kinwatch-aggregator, and --node is this node's name",
-            lasting=True,
-            retry_after_s=_retry_after_s(headers),
-        )
-    if status == HTTPStatus.NOT_FOUND or status // 100 == 3:  # noqa: PLR2004 - a redirection
-        raise NotNowError(
-            f"there is no aggregator at this address (HTTP {status}): {words}",
-            remedy="see that --aggregator is the Service's address, without a path",
-            lasting=True,
-        )
-    is_for_good = status // 100 == 4 and status not in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT)  # noqa: PLR2004
-    if is_for_good:
-        return Answer(outcome=Outcome.REFUSED, problem=f"HTTP {status}: {words}")
-    raise NotNowError(
-        f"the aggregator does not take batches now (HTTP {status}): {words}",
-        remedy="nothing if it passes; else see the aggregator's log",
-        retry_after_s=_retry_after_s(headers),
-    )
-
-
-def _retry_after_s(headers: Any) -> float:
-    """Seconds, as RFC 9110 (10.2.3) has it; a date is not what our aggregator sends."""
-    told = headers.get("Retry-After", "")
-    return min(float(told), RETRY_AFTER_MAX_S) if told.isascii() and told.isdigit() else 0.0
-
-
 def _pool(address: Address) -> urllib3.PoolManager:
     return urllib3.PoolManager(
         num_pools=1,
         maxsize=1,
         ssl_context=_context(address),
         retries=False,
-        timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
     )
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urllib3.util.parse_url(url).host)
+    except LocationValueError:
+        return False
 
 
 def _context(address: Address) -> ssl.SSLContext | None:
@@ -207,6 +162,12 @@ def _unreached(url: str, error: HTTPError) -> NotNowError:
         return NotNowError(
             f"the certificate at {url} is not to be trusted: {cause.verify_message}",
             remedy="name the CA that signed it by --aggregator-ca; it has to carry the name in --aggregator",
+            lasting=True,
+        )
+    if isinstance(cause, ssl.SSLError) and not isinstance(cause, _CUT_SHORT):
+        return NotNowError(
+            f"{url} and this agent find no way to speak TLS: {cause.reason or cause}",
+            remedy="see that the aggregator has --tls-cert, and that its --client-ca is the CA of --aggregator-cert",
             lasting=True,
         )
     reason = (cause.strerror if isinstance(cause, OSError) else None) or str(cause) or type(cause).__name__

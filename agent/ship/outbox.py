@@ -6,9 +6,8 @@ Flow: loop -> **outbox** -> packing -> spool.
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -25,7 +24,7 @@ QUEUED: Final = 64
 
 log = structlog.get_logger()
 
-_Handed = Closed | Sequence[Snapshot] | None
+_Handed = Closed | Sequence[Snapshot]
 
 
 class Outbox:
@@ -39,9 +38,12 @@ class Outbox:
         self._node = node
         self._agent_version = agent_version
         self._wall_s = wall_s
-        self._handed: queue.Queue[_Handed] = queue.Queue(maxsize=QUEUED)
+        self._handed: deque[_Handed] = deque()
         self._lost: Counter[str] = Counter()
-        self._lost_lock = threading.Lock()
+        """On the way, since the last window was taken up; what is dropped here goes before all that waits."""
+        self._is_ending = False
+        self._turn = threading.Condition()
+        """Held for these three, and never while the disk is written to."""
         self._beside = Beside(self._run, name="spool")
         self._done = threading.Event()
         self.spooled = threading.Event()
@@ -57,7 +59,7 @@ class Outbox:
 
     def lose(self, what: str, count: int = 1) -> None:
         """Something was lost on the way: the next window says so."""
-        with self._lost_lock:
+        with self._turn:
             self._lost[what] += count
 
     def start(self) -> None:
@@ -70,42 +72,38 @@ class Outbox:
 
     def finish(self, timeout_s: float) -> bool:
         """Write what was handed in, and end; False if it can't be done in time."""
-        self._hand(None)
+        with self._turn:
+            self._is_ending = True
+            self._turn.notify()
         return self._done.wait(timeout_s)
 
     def _hand(self, what: _Handed) -> None:
-        while True:
-            try:
-                self._handed.put_nowait(what)
-            except queue.Full:
-                self._drop_oldest()
-            else:
-                return
-
-    def _drop_oldest(self) -> None:
-        try:
-            dropped = self._handed.get_nowait()
-        except queue.Empty:
-            return
-        if isinstance(dropped, Closed):
-            self.lose("windows")
-        elif dropped is not None:
-            self.lose("snapshots", len(dropped))
+        with self._turn:
+            if len(self._handed) == QUEUED:
+                self._lost += _loss_of(self._handed.popleft())
+            self._handed.append(what)
+            self._turn.notify()
 
     def _run(self) -> None:
-        while (handed := self._handed.get()) is not None:
-            for parcel in self._parcels(handed):
+        while (parcels := self._next()) is not None:
+            for parcel in parcels:
                 for error in fitting(parcel, self._write):
-                    log.error("batch_too_large", window=parcel.window.start.isoformat(), problem=str(error))
+                    log.error("batch_refused_here", window=parcel.window.start.isoformat(), problem=str(error))
             self.spooled.set()
         self._done.set()
 
-    def _parcels(self, handed: Closed | Sequence[Snapshot]) -> list[Parcel]:
-        if not isinstance(handed, Closed):
-            return self._packer.late(handed)
-        with self._lost_lock:
-            lost, self._lost = self._lost, Counter()
-        return self._packer.closed(handed, more_lost=lost)
+    def _next(self) -> list[Parcel] | None:
+        """What to write next; None at the end."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._handed or self._is_ending)
+            if not self._handed:
+                return None
+            handed = self._handed.popleft()
+            if isinstance(handed, Closed):
+                lost, self._lost = self._lost, Counter()
+        if isinstance(handed, Closed):
+            return self._packer.closed(handed, more_lost=lost)
+        return self._packer.late(handed)
 
     def _write(self, parcel: Parcel) -> None:
         self._spool.append(
@@ -113,3 +111,10 @@ class Outbox:
             until_s=parcel.until_s,
             now_s=self._wall_s(),
         )
+
+
+def _loss_of(dropped: _Handed) -> Counter[str]:
+    """What is lost with it."""
+    if isinstance(dropped, Closed):
+        return Counter(dropped.lost) + Counter(windows=1, snapshots=len(dropped.late))
+    return Counter(snapshots=len(dropped))

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Final
+from typing import Any, Final, Literal
 
 from agent.pods.sources import Status
 from agent.spool.values import Ticket
 from agent.values import Closed, Named
 from kinwatch.batch import Batch, BatchKey, Expected, NodeCoverage
 from kinwatch.snapshot import Snapshot, Window
-from kinwatch.wire import WireError, encode
+from kinwatch.wire import WireError, encode, trimmed
 
 LOST_WINDOWS_MAX: Final = 1_000_000
 """As many windows as are said to be lost at most: a clock that was set may seem to have lost a century."""
@@ -38,32 +38,33 @@ class Parcel:
         """End of its window, in seconds since 1970."""
         return self.window.end.timestamp()
 
-    def halves(self) -> tuple[Parcel, Parcel] | None:
-        """Two smaller ones, the second a late one; None where it has a single snapshot."""
-        middle = len(self.snapshots) // 2
-        if not middle:
-            return None
-        nothing = _coverage(0.0, {}, Status(source=self.coverage.names_source, problem=self.coverage.problem or ""))
-        rest = Parcel(window=self.window, late=True, coverage=nothing, expected=(), snapshots=self.snapshots[middle:])
-        first = Parcel(
-            window=self.window,
-            late=self.late,
-            coverage=self.coverage,
-            expected=self.expected,
-            snapshots=self.snapshots[:middle],
-        )
-        return first, rest
+    def smaller(self) -> tuple[tuple[Parcel, ...], bool]:
+        """
+        What to send in its place if it can't be sent as it is, and whether something is given up for that.
 
-    def without(self) -> Parcel:
-        """The same without its snapshots, which are counted as lost."""
-        lost = Counter(self.coverage.lost) + Counter(snapshots=len(self.snapshots))
-        coverage = NodeCoverage(
-            observed_s=self.coverage.observed_s,
-            lost=dict(lost),
-            names_source=self.coverage.names_source,
-            problem=self.coverage.problem,
-        )
-        return Parcel(window=self.window, late=self.late, coverage=coverage, expected=self.expected, snapshots=())
+        First it is halved; then, so that a container can't hide by being loud, its one snapshot is trimmed; then that
+        is left out; then the list of who is expected. None is left if that does not do either. What is given up is
+        counted in the coverage.
+        """
+        if len(self.snapshots) > 1:
+            return self._halves(), False
+        if self.snapshots:
+            short = tuple(map(trimmed, self.snapshots))
+            return (replace(self, snapshots=short) if short != self.snapshots else self._without("snapshots"),), True
+        return ((self._without("expected"),) if self.expected else ()), True
+
+    def _halves(self) -> tuple[Parcel, Parcel]:
+        """Two smaller ones, the second a late one."""
+        middle = len(self.snapshots) // 2
+        nothing = replace(self.coverage, observed_s=0.0, lost={})
+        rest = replace(self, late=True, coverage=nothing, expected=(), snapshots=self.snapshots[middle:])
+        return replace(self, snapshots=self.snapshots[:middle]), rest
+
+    def _without(self, what: Literal["snapshots", "expected"]) -> Parcel:
+        """The same without these, which are counted as lost."""
+        lost = Counter(self.coverage.lost) + Counter({what: len(getattr(self, what))})
+        without: dict[str, Any] = {what: ()}
+        return replace(self, coverage=replace(self.coverage, lost=dict(lost)), **without)
 
 
 class Packer:
@@ -78,9 +79,10 @@ class Packer:
         """
         What came of a window, and what was named of earlier ones: these first, as they were.
 
-        `more_lost` is what was lost on the way since the last time.
+        `more_lost` is what was lost on the way since the last time; windows among it are missed here too.
         """
-        lost = Counter(closed.lost) + Counter(more_lost) + Counter(windows=self._missed(closed.window))
+        missed = max(self._missed(closed.window) - more_lost.get("windows", 0), 0)
+        lost = Counter(closed.lost) + Counter(more_lost) + Counter(windows=missed)
         parcel = Parcel(
             window=closed.window,
             late=False,
@@ -114,9 +116,9 @@ class Packer:
 
 def fitting(parcel: Parcel, write: Callable[[Parcel], None]) -> Iterator[WireError]:
     """
-    Write a parcel, in as many pieces as it takes for each to be small enough; gives what no piece was small enough for.
+    Write a parcel, in as many pieces as it takes for each to be taken; gives why something of it was given up.
 
-    What is given was counted in the coverage of a batch without snapshots.
+    What is given up is counted in the coverage of what is written, but for a parcel of which nothing can be.
     """
     waiting = [parcel]
     while waiting:
@@ -124,12 +126,9 @@ def fitting(parcel: Parcel, write: Callable[[Parcel], None]) -> Iterator[WireErr
         try:
             write(one)
         except WireError as error:
-            if halves := one.halves():
-                waiting[:0] = halves
-            elif one.snapshots:
-                waiting.insert(0, one.without())
-                yield error
-            else:
+            pieces, is_loss = one.smaller()
+            waiting[:0] = pieces
+            if is_loss:
                 yield error
 
 

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import structlog
 
 from agent.beside import Beside
-from agent.ship.aggregator import Answer, NotNowError, Outcome
+from agent.ship.answer import Answer, NotNowError, Outcome
 from agent.spool.spool import Spool
 from agent.spool.values import Record
 
@@ -65,8 +65,14 @@ class Sender:
         spooled: threading.Event,
         lose: Callable[[str], None],
         wall_s: Callable[[], float],
+        wait: Callable[[threading.Event, float], object] = threading.Event.wait,
+        between: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """`offset_s` after its window's end is when this node sends; `lose` hears of batches that were refused."""
+        """
+        `offset_s` after its window's end is when this node sends; `lose` hears of batches that were refused.
+
+        `wait` waits for an event, but not for longer than so many seconds; `between` is a random number.
+        """
         self._spool = spool
         self._receiver = receiver
         self._offset_s = offset_s
@@ -74,9 +80,11 @@ class Sender:
         self._spooled = spooled
         self._lose = lose
         self._wall_s = wall_s
+        self._wait = wait
+        self._between = between
         self._ending = threading.Event()
         self._stopped = threading.Event()
-        self._beside = Beside(self._run, name="sender")
+        self._beside = Beside(self.run, name="sender")
         self._failures = 0
         self.counts: Counter[str] = Counter()
         """Batches by outcome, and attempts that `failed`."""
@@ -97,7 +105,8 @@ class Sender:
         self._spooled.set()
         return self._stopped.wait(timeout_s)
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """What `start` does in its thread: send until `finish`."""
         while not (self._ending.is_set() and (self._spool.oldest() is None or self._failures)):
             record = self._spool.oldest()
             if record is None:
@@ -140,7 +149,7 @@ class Sender:
         self._note(Sending(problem=error.problem, remedy=error.remedy, lasting=error.lasting))
         self._receiver.renew()
         longest_s = min(BACKOFF_FIRST_S * 2 ** min(self._failures - 1, 16), BACKOFF_LAST_S)
-        backoff_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311 - it spreads load, and keeps no secret
+        backoff_s = self._between(longest_s / 2, longest_s)
         self._rest(max(backoff_s, error.retry_after_s), until=self._ending)
 
     def _note(self, sending: Sending) -> None:
@@ -152,7 +161,7 @@ class Sender:
             log.info("aggregator_reached")
 
     def _rest(self, seconds: float, *, until: threading.Event) -> None:
-        until.wait(seconds)
+        self._wait(until, seconds)
         if until is self._spooled:
             self._spooled.clear()
 

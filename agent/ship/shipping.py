@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from agent.health import Reason, Remark
 from agent.metrics import PREFIX
 from agent.pods.sources import Status
 from agent.settings import DeliverySettings
-from agent.ship.aggregator import Address, Aggregator, Outcome
+from agent.ship.aggregator import Address, Aggregator
+from agent.ship.answer import Outcome
 from agent.ship.outbox import Outbox
 from agent.ship.packing import Packer
 from agent.ship.sender import Sender, offset_of
@@ -27,11 +29,14 @@ from agent.spool.values import SpoolLimits
 from agent.values import Closed
 from kinwatch.snapshot import Snapshot
 
+log = structlog.get_logger()
+
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 SPOOLING_S: Final = 2.0
 """How long an agent that ends writes to the spool at most, in seconds."""
 SENDING_S: Final = 4.0
 """How long it sends what is there; what is left is sent in its next life."""
+HANGING_REMEDY: Final = "see that the spool's disk answers: a network file system may not"
 OUTCOMES: Final = (*(outcome.value for outcome in Outcome), "failed")
 
 
@@ -107,24 +112,33 @@ def shipping(
         )
     )
     boot = BOOT_ID.read_text(encoding="ascii").strip()
-    with Spool.open(
-        delivery.spool, limits=SpoolLimits(bytes=delivery.spool_bytes), boot=boot, now_s=time.time()
-    ) as spool:
-        packer = Packer(names, last_end_s=spool.last_window_end_s)
-        outbox = Outbox(spool, packer, node=node, agent_version=agent_version, wall_s=time.time)
-        sender = Sender(
-            spool,
-            receiver,
-            offset_s=offset_of(node, window_s=window_s),
-            window_s=window_s,
-            spooled=outbox.spooled,
-            lose=outbox.lose,
-            wall_s=time.time,
+    spool = Spool.open(delivery.spool, limits=SpoolLimits(bytes=delivery.spool_bytes), boot=boot, now_s=time.time())
+    packer = Packer(names, last_end_s=spool.last_window_end_s)
+    outbox = Outbox(spool, packer, node=node, agent_version=agent_version, wall_s=time.time)
+    sender = Sender(
+        spool,
+        receiver,
+        offset_s=offset_of(node, window_s=window_s),
+        window_s=window_s,
+        spooled=outbox.spooled,
+        lose=outbox.lose,
+        wall_s=time.time,
+    )
+    outbox.start()
+    sender.start()
+    try:
+        yield Shipping(spool, outbox, sender)
+    finally:
+        _end(spool, outbox, sender)
+
+
+def _end(spool: Spool, outbox: Outbox, sender: Sender, *, spooling_s: float = SPOOLING_S) -> None:
+    """Spool and send what there is, as far as there is time."""
+    is_spooled = outbox.finish(spooling_s)
+    if not is_spooled:
+        log.error(
+            "spool_hangs", effect="what waits for the disk is lost, and the next life counts it", remedy=HANGING_REMEDY
         )
-        outbox.start()
-        sender.start()
-        try:
-            yield Shipping(spool, outbox, sender)
-        finally:
-            outbox.finish(SPOOLING_S)
-            sender.finish(SENDING_S)
+    sender.finish(SENDING_S if is_spooled else 0.0)
+    if is_spooled:  # else it would wait for the disk for as long as the thread that does
+        spool.close()
