@@ -114,8 +114,8 @@ class Capture:
         return self._naming.waiting
 
     def is_urgent(self, *, now_s: float) -> bool:
-        """Whether a container waits for its name that may have it soon."""
-        return self._naming.is_urgent(now_s=now_s)
+        """Whether a container waits for its name that may have it soon, or has just been found and will."""
+        return self._naming.is_urgent(now_s=now_s) or self._roster.is_new(now_s=now_s)
 
     def give_up(self) -> list[Snapshot]:
         """Snapshots that still wait for a name, unresolved: the agent ends."""

@@ -71,6 +71,10 @@ def agent(  # noqa: D103 - the text is in help=
         raise InputError(
             "--window nan is not a length", remedy=f"give {WINDOW_MIN_S:g} to {WINDOW_MAX_S:g} seconds, such as 30"
         )
+    if round(window_s * 1000) != window_s * 1000:
+        raise InputError(
+            f"--window {window_s} has more than milliseconds", remedy="give whole milliseconds, such as 2.5"
+        )
     if cohort and not cgroups:
         raise InputError("--cohort names the matches of --cgroup", remedy="add --cgroup GLOB, or leave --cohort out")
     if selection and cgroups:

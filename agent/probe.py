@@ -68,7 +68,7 @@ class Probe:
         probe = cls(bpf, membarrier_number=table.numbers["membarrier"])
         probe._control.window = 1
         for slot in range(1, MAX_REPLICAS):
-            probe.recycle(slot)
+            probe._free.push(ctypes.c_uint32(slot))  # they are empty
         bpf["ring"].open_ring_buffer(probe._receive)
         _attach(bpf, program.hooks(build))
         bpf.free_bcc_memory()

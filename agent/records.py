@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Final
 
-MAX_REPLICAS: Final = 1024
+MAX_REPLICAS: Final = 4096
 """Slots; slot 0 is "not watched"."""
 CALLS_PER_TABLE: Final = 512
 """System calls in a set; as many again for 32-bit ones. The last bit of each half stands for numbers above."""

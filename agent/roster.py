@@ -14,12 +14,16 @@ reused only after a window was closed, since until then something may still be c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from agent.dismissed import Dismissed
 from agent.values import Candidate, Subject
+
+NEW_S: Final = 5.0
+"""For how long a container is new, in seconds: the kubelet lists it within two, and may be asked each second."""
 
 
 class Selection(Protocol):
@@ -76,6 +80,7 @@ class Roster:
         self._by_slot: dict[int, Watched] = {}
         self._by_cgroup: dict[int, Watched] = {}
         self._gone: list[Watched] = []
+        self._enlisted_s = -math.inf
         self._idle_slots: set[int] = set()
         self._without_slot: set[str] = set()
         self._dismissed = Dismissed()
@@ -96,6 +101,10 @@ class Roster:
     def dismissed(self) -> list[Candidate]:
         """Containers that are there and were dismissed."""
         return self._dismissed.candidates
+
+    def is_new(self, *, now_s: float) -> bool:
+        """Whether a container was found a short while ago: whoever names it may not have heard of it yet."""
+        return now_s - self._enlisted_s < NEW_S
 
     def of_slot(self, slot: int) -> Watched | None:
         """Whose slot this is."""
@@ -184,6 +193,7 @@ class Roster:
         if slot is None:
             return None
         watched = Watched(subject=subject, born=born, slots=[slot], since_s=at_s)
+        self._enlisted_s = max(self._enlisted_s, at_s)
         self._by_root[subject.root] = watched
         self._by_slot[slot] = watched
         return watched

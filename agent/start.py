@@ -76,7 +76,6 @@ def watch(settings: Settings) -> int:
         build, reading = fitted(settings, hierarchy, table)
         with Probe.load(build, table=table) as probe:
             roster = Roster(identity.selection, probe)
-            naming = Naming(identity.names)
 
             def rescan() -> None:
                 for cgroup_id, path in hierarchy.cgroups():
@@ -84,15 +83,17 @@ def watch(settings: Settings) -> int:
                 # Anew: one that went between being listed and being assigned went without a word.
                 roster.only(dict(hierarchy.cgroups()), at_s=clock.monotonic_s())
 
+            capture = Capture(probe, roster, Naming(identity.names), reading=reading, node=settings.node)
+
             def look_up() -> bool:
                 if delivery:
                     delivery.check()
-                return identity.look_up(urgent=naming.is_urgent(now_s=clock.monotonic_s()))
+                return identity.look_up(urgent=capture.is_urgent(now_s=clock.monotonic_s()))
 
             rescan()
             give_back()
             loop = Loop(
-                Capture(probe, roster, naming, reading=reading, node=settings.node),
+                capture,
                 delivery or Shown(show_of(settings)),
                 poll=probe.poll,
                 rescan=rescan,

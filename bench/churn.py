@@ -33,7 +33,7 @@ from kinwatch.snapshot import Snapshot
 MINUTES: Final = 5
 PER_SECOND: Final = 50
 WINDOW_S: Final = 5.0
-"""Slots are given back when a window is closed: 50 a second make 250 in a window, and there are 1023."""
+"""Slots are given back when a window is closed: 50 a second make 250 in a window, and there are 4095."""
 CALLS: Final = frozenset({"openat", "close", "exit_group"})
 
 

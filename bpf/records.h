@@ -9,8 +9,11 @@
  */
 #pragma once
 
-/* Replicas watched at once, slot 0 being "not watched". A kubelet runs 110 pods by default and is tested with 500. */
-#define MAX_REPLICAS 1024
+/*
+ * Replicas watched at once, slot 0 being "not watched". A kubelet runs 110 pods by default and is tested with 500; but a
+ * pod takes three slots while it starts, and none comes back before its window is closed. A thread's entry has 12 bits for it.
+ */
+#define MAX_REPLICAS 4096
 
 /*
  * System calls a set can hold: the highest number of any table is below 512 (x86_64, kernel 6.18: 469). The second half

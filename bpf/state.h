@@ -9,7 +9,7 @@
  * | threads    | pid_max, 8 B each     | if pid_max was raised meanwhile: not watched; NODE_THREADS_LOST      |
  * | calls      | 2 MAX_REPLICAS, a CPU | cannot be                                                            |
  * | counts     | 2 MAX_REPLICAS        | cannot be                                                            |
- * | slots      | 8 MAX_REPLICAS        | a new cgroup waits for user space to look; NODE_CGROUPS_LOST         |
+ * | slots      | 2 MAX_REPLICAS        | a new cgroup waits for user space to look; NODE_CGROUPS_LOST         |
  * | free_slots | MAX_REPLICAS          | empty: a new cgroup is not watched; NODE_SLOTS_LOST                  |
  * | seen       | MAX_SEEN, LRU         | the record of the feature used longest ago is sent again             |
  * | listening  | MAX_LISTENING, LRU    | a connection accepted at the forgotten port reads as made by the replica |
@@ -33,7 +33,7 @@ BPF_ARRAY(threads, struct thread, THREADS);
 #define SLOT_MASK  ((1 << SLOT_BITS) - 1)
 #define STAMP_MASK ((1 << (32 - SLOT_BITS)) - 1)
 
-BPF_HASH(slots, u64, struct cgroup_slot, 8 * MAX_REPLICAS);
+BPF_HASH(slots, u64, struct cgroup_slot, 2 * MAX_REPLICAS);
 BPF_QUEUE(free_slots, u32, MAX_REPLICAS);
 BPF_PERCPU_ARRAY(calls, struct call_set, 2 * MAX_REPLICAS);
 BPF_ARRAY(counts, struct replica_count, 2 * MAX_REPLICAS);

@@ -28,6 +28,10 @@ LEAST_BYTES: Final = 112 << 20
 """With this the agent started in 13 s instead of 7, with 104 MiB in 24 s, and with 96 MiB not in 100 s."""
 THREAD_BYTES: Final = 8
 """The probe's map of threads has an entry of this size for each thread id (docs/limits.md)."""
+CPU_BYTES: Final = 1_150_000
+"""Each CPU has sets of system calls of its own for all places of replicas: 2 * 4,096 of 136 bytes (bpf/state.h)."""
+_CPUS_MEASURED: Final = 2
+"""On as many CPUs was measured what is wanted."""
 _UNLIMITED: Final = 1 << 60
 """v1 says «none» by a number of this order."""
 _FILES: Final = {"cgroup2": "memory.max", "cgroup": "memory.limit_in_bytes"}
@@ -41,6 +45,8 @@ class Memory:
     """File and bytes of each limit that could be read, of its cgroup and of those above it."""
     pid_max: int
     """Highest thread id of the node plus one."""
+    cpus: int = _CPUS_MEASURED
+    """CPUs that the node may have."""
     known: bool
     """Whether any file of limits could be read."""
 
@@ -50,10 +56,12 @@ def this_memory(files: Files) -> Memory:
     texts = [(path, files.text(path)) for path in _limit_files(files)]
     readable = [(path, text.strip()) for path, text in texts if not isinstance(text, Unreadable)]
     limits = [(path, int(text)) for path, text in readable if text.isdecimal() and int(text) < _UNLIMITED]
-    pid_max = files.text("/proc/sys/kernel/pid_max")
+    pid_max, possible = files.text("/proc/sys/kernel/pid_max"), files.text("/sys/devices/system/cpu/possible")
+    last_cpu = possible.strip().rpartition("-")[2] if isinstance(possible, str) else ""
     return Memory(
         limits=limits,
         pid_max=int(pid_max) if isinstance(pid_max, str) and pid_max.strip().isdecimal() else 0,
+        cpus=int(last_cpu) + 1 if last_cpu.isdecimal() else _CPUS_MEASURED,
         known=bool(readable),
     )
 
@@ -88,21 +96,21 @@ def _own_path(membership: str, kind: str, options: str) -> str | None:
 
 def judge(memory: Memory) -> Sequence[Finding]:
     """What is to be said of it."""
-    threads = memory.pid_max * THREAD_BYTES
-    wanted = _mib(WANTED_BYTES + threads)
+    maps = memory.pid_max * THREAD_BYTES + max(0, memory.cpus - _CPUS_MEASURED) * CPU_BYTES
+    wanted = _mib(WANTED_BYTES + maps)
     if not memory.known:
         return (MEMORY_LIMIT.skipped("no file that holds a limit of this process's cgroup is mounted here"),)
     if not memory.limits:
         return (MEMORY_LIMIT.ok(f"no limit; {wanted} are wanted"),)
     file, limit = min(memory.limits, key=lambda one: one[1])
-    found = f"{_mib(limit)} by {file}; {wanted} are wanted with kernel.pid_max {memory.pid_max}"
+    found = f"{_mib(limit)} by {file}; {wanted} are wanted with kernel.pid_max {memory.pid_max} and {memory.cpus} CPUs"
     remedy = (
         f"raise resources.limits.memory of the agent's container to {wanted} or more (in the chart "
         "agent.resources.limits.memory; MemoryMax= in a unit), or lower kernel.pid_max"
     )
-    if limit < LEAST_BYTES + threads:
+    if limit < LEAST_BYTES + maps:
         return (MEMORY_LIMIT.failed(found, remedy=remedy),)
-    if limit < WANTED_BYTES + threads:
+    if limit < WANTED_BYTES + maps:
         return (MEMORY_LIMIT.warning(f"{found}, or compiling the probe takes long", remedy=remedy),)
     return (MEMORY_LIMIT.ok(found),)
 

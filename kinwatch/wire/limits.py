@@ -22,10 +22,10 @@ class Limits:
     window_bytes: int = 8 * 1024 * 1024
     """What zstd looks back on: the memory that every decoder is asked to have (RFC 8878, 3.1.1.1.2). A frame that is
     decompressed in one piece has its content for a window, and is bounded by `decompressed_bytes` alone."""
-    replicas: int = 2048
-    """Replicas with a snapshot, or expected, or both. An agent watches 1,023 at most; others ran and were never seen.
+    replicas: int = 4096
+    """Replicas with a snapshot, or expected, or both. An agent has places for 4,095.
     Also the longest list of msgpack, which makes room for a list when it reads its head: 1,024 lists in each other,
-    where it gives up, cost 16 MiB."""
+    where it gives up, cost 32 MiB."""
     strings: int = 131_072
     """Distinct strings, and distinct origins: as many as the kernel side remembers features, of all replicas together
     (MAX_SEEN). A string of one byte takes 50 in Python."""
@@ -36,7 +36,7 @@ class Limits:
     """Members of one set, of features or origins: as many files as a replica can use in a window (MAX_FILES)."""
     features: int = 1_048_576
     """Members of all sets of all snapshots, a set counted as often as it is pointed at: so that a set which is sent
-    once and shared by 2,048 replicas does not make work for whoever compares them."""
+    once and shared by 4,096 replicas does not make work for whoever compares them."""
     counts: int = 64
     """Reasons of loss in one coverage."""
 

@@ -66,6 +66,7 @@ def test_without_dry_run_it_says_what_to_do_instead() -> None:
         (["--window", "601"], "601"),
         (["--window", "soon"], "soon"),
         (["--window", "nan"], "nan"),
+        (["--window", "1.2345"], "1.2345"),
         (["--windows", "0"], "0"),
         (["--windows", "1.5"], "1.5"),
         (["--format", "xml"], "xml"),
