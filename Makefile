@@ -100,6 +100,10 @@ fuzz-wire: install ## break a million batches: each is refused with a reason, or
 bench-identity: install ## see what it costs to know whose container is whose, and how soon it is known (MINUTES=2)
 	$(BENCH) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
+.PHONY: bench-ingest
+bench-ingest: install ## measure what the aggregator takes, on SQLite and PostgreSQL (SECONDS=60; 6 minutes)
+	$(BENCH) $(if $(SECONDS),--seconds $(SECONDS))
+
 .PHONY: bench-lock
 bench-lock: packages ## pin anew what the plot of bench-capture needs
 	new=$$(mktemp) && bench/lock >"$$new" && cat "$$new" >bench/requirements.lock && rm "$$new"
