@@ -58,6 +58,8 @@ class ShipServer(ThreadingHTTPServer):
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.peers: list[Any] = []
         self.ending = threading.Event()
+        self.hung_up = threading.Semaphore(0)
+        """Released for each connection that has ended."""
 
     @property
     def url(self) -> str:
@@ -73,6 +75,11 @@ class ShipServer(ThreadingHTTPServer):
         with self.context.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as encrypted:
             if _shake_hands(encrypted):
                 super().finish_request(encrypted, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """The connection has ended."""
+        super().shutdown_request(request)
+        self.hung_up.release()
 
     def handle_error(self, *_: object) -> None:
         """A connection that the other side breaks off is no error here."""

@@ -208,6 +208,7 @@ def test_connection_that_the_server_has_closed_meanwhile_is_made_anew(server: Sh
     server.reply = Raw(b'HTTP/1.1 201 Created\r\nContent-Length: 20\r\n\r\n{"outcome":"stored"}')
     one = client(server)
     assert one.send(BATCH).outcome is Outcome.STORED
+    assert server.hung_up.acquire(timeout=30)
     server.reply = Reply()
     assert one.send(BATCH).outcome is Outcome.STORED
 
