@@ -66,8 +66,8 @@ class Part:
 class Bodies:
     """Reads bodies, until it is told that the aggregator stops."""
 
-    def __init__(self, limits: Limits = LIMITS, *, body_s: float = BODY_S) -> None:
-        self._limits, self._body_s = limits, body_s
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self._limits = limits
         self._reading: set[asyncio.Timeout] = set()
         self._is_stopping = False
 
@@ -85,7 +85,7 @@ class Bodies:
             raise stopping()
         self._check_headers(request)
         try:
-            async with asyncio.timeout(self._body_s) as timeout:
+            async with asyncio.timeout(BODY_S) as timeout:
                 self._reading.add(timeout)
                 try:
                     return await self._read(request, part)
@@ -143,6 +143,6 @@ class Bodies:
         return Refused(
             HTTPStatus.REQUEST_TIMEOUT,
             "slow",
-            f"the body was not there after {self._body_s:g} s",
+            f"the body was not there after {BODY_S:g} s",
             remedy="see what is slow between agent and aggregator, and try again",
         )

@@ -23,7 +23,8 @@ CERTIFICATE: Final = "client_certificate"
 HEADERS_S: Final = 10.0
 """How long a client may take for the line and the headers of a request, from the first byte of its connection on."""
 LINGER_S: Final = 2.0
-"""How long one that was refused may go on with its body: closing at once might take the answer from it."""
+"""How long one that was refused may go on with its body: closing at once might take the answer from it. Also how long
+the other end of TLS may take to say goodbye, for which asyncio would wait 30 s."""
 KEEP_ALIVE_S: Final = 75
 """How long a connection may idle. Agents send each 30 s, and a TLS handshake costs as much as a batch."""
 HEADER_BYTES: Final = 24 * 1024
@@ -66,6 +67,13 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._look()
 
+    def shutdown(self) -> None:
+        """End when there is nothing left to answer. Who idles is not asked to say goodbye in TLS: it doesn't listen."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
+        else:
+            self.cycle.keep_alive = False
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, in the words in which everything is refused."""
         if self.conn.our_state is not h11.IDLE:  # in the middle of a body, or of an answer
@@ -84,7 +92,7 @@ class Connection(H11Protocol):
     def _look(self) -> None:
         """Set how long is waited for what has to come next."""
         if self.transport.is_closing():
-            self._wait_for(None, 0)
+            self._wait_for("goodbye", LINGER_S)
         elif self.conn.their_state is h11.IDLE and self.timeout_keep_alive_task is None:
             self._wait_for("headers", HEADERS_S)
         elif self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete:

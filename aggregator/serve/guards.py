@@ -61,9 +61,10 @@ def guards_of(settings: ServeSettings) -> Guards:
         agents.append(tokens)
         readers.append(tokens)
     if settings.agent_accounts:
+        accounts = list(map(_account, settings.agent_accounts))
         lines = Lines(_connecting(settings))
         reviews = Reviews(lines)
-        agents.append(TokenReviewAgents(reviews, accounts=map(_account, settings.agent_accounts)))
+        agents.append(TokenReviewAgents(reviews, accounts=accounts))
         readers.append(AccessReviewReaders(reviews))
     if settings.tls and settings.tls.client_ca:
         agents.append(Certificates())

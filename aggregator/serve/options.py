@@ -41,8 +41,9 @@ _SERVE: Final = (
         "--data-dir",
         type=_FILE,
         default=DATA_DIR,
+        show_default=True,
         metavar="DIR",
-        help=f"Folder of the database, on a local disk [default: {DATA_DIR}]",
+        help="Folder of the database, on a local disk.",
     ),
     _option(
         "--database-url",
@@ -109,6 +110,13 @@ _SERVE: Final = (
         help="How many batches may wait to be stored; one more is answered 429.",
     ),
     _option("--metrics-token", is_flag=True, help="Ask for a reader's token for /metrics too."),
+    _option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        show_default=True,
+        help="The least that is logged, on standard error; debug has a line for each batch.",
+    ),
 )
 
 

@@ -31,14 +31,21 @@ log = structlog.get_logger()
 class Server(uvicorn.Server):
     """A server that SIGTERM and SIGINT stop, and that says so to the app before it waits for the last requests."""
 
-    def __init__(self, app: FastAPI, *, tls: ssl.SSLContext | None, stopping: Callable[[], None]) -> None:
+    def __init__(
+        self, app: FastAPI, *, tls: ssl.SSLContext | None, listening: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
         super().__init__(_config(app, tls))
-        self._stopping = stopping
+        self._listening, self._stopping = listening, stopping
 
     def stop(self) -> None:
         """Begin to stop; the second time, don't wait for anybody."""
         self.force_exit = self.should_exit
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; from then on connections are taken."""
+        await super().startup(sockets)
+        self._listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take nothing more, and wait for what is being answered."""

@@ -69,6 +69,9 @@ class ServeSettings:
     metrics_token: bool = False
     """Ask for a reader's token for /metrics too."""
 
+    log_level: str = "info"
+    """The least that is logged: `debug` has a line for each batch."""
+
     def check_address(self, *, loopback: bool) -> None:
         """Raise InputError if this must not be answered on an address that others than this machine reach."""
         if loopback:

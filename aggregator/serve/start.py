@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import Iterator
 from importlib import metadata
@@ -37,6 +38,9 @@ from kinwatch.batch import Batch
 
 END_S: Final = 10.0
 """From a signal to the end, in seconds: Kubernetes gives 30."""
+SWITCH_S: Final = 0.001
+"""For how long a thread may keep the others from Python, in seconds: with Python's own 5 ms, each step of an answer
+would wait so long for the thread that decodes."""
 
 log = structlog.get_logger()
 
@@ -44,6 +48,8 @@ log = structlog.get_logger()
 def serve(settings: ServeSettings, judging: Judging | None = None) -> int:
     """Take batches until SIGTERM or SIGINT; the exit code. Raises OperatorError if it can't begin."""
     logs.configure()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(settings.log_level))
+    sys.setswitchinterval(SWITCH_S)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(bound(settings.listen))
         settings.check_address(loopback=is_loopback(listener))
@@ -82,7 +88,7 @@ class Serving:
             version=version,
             is_metrics_open=not settings.metrics_token,
         )
-        self._server = Server(app, tls=tls.context if tls else None, stopping=self._stopping)
+        self._server = Server(app, tls=tls.context if tls else None, listening=self._listening, stopping=self._stopping)
         self._have_asked()
 
     def run(self) -> None:
@@ -93,7 +99,6 @@ class Serving:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         following = asyncio.create_task(self._tls.follow()) if self._tls else None
-        log.info("listening", address=str(self._listener.address), tls=self._tls is not None)
         try:
             await self._server.serve(sockets=[self._listener])
         finally:
@@ -122,6 +127,9 @@ class Serving:
     def _stored(self, batch: Batch) -> None:
         self._ledger.note(batch)
         self._hand_over.hand(batch)
+
+    def _listening(self) -> None:
+        log.info("listening", address=str(self._listener.address), tls=self._tls is not None)
 
     def _stopping(self) -> None:
         self._health.stop()
