@@ -104,6 +104,10 @@ bench-identity: install ## see what it costs to know whose container is whose, a
 bench-ingest: install ## measure what the aggregator takes, on SQLite and PostgreSQL (SECONDS=60; 6 minutes)
 	$(BENCH) $(if $(SECONDS),--seconds $(SECONDS))
 
+.PHONY: bench-delivery
+bench-delivery: install ## see whether deliveries are lost or doubled: aggregator away, kills, full disks (KILLS=100)
+	$(BENCH) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: bench-lock
 bench-lock: packages ## pin anew what the plot of bench-capture needs
 	new=$$(mktemp) && bench/lock >"$$new" && cat "$$new" >bench/requirements.lock && rm "$$new"
