@@ -147,7 +147,10 @@ class Sender:
         self._failures += 1
         self.counts["failed"] += 1
         self._note(Sending(problem=error.problem, remedy=error.remedy, lasting=error.lasting))
-        self._receiver.renew()
+        if (
+            error.lasting or not error.retry_after_s
+        ):  # else it answers well, and a thousand handshakes would not help it
+            self._receiver.renew()
         longest_s = min(BACKOFF_FIRST_S * 2 ** min(self._failures - 1, 16), BACKOFF_LAST_S)
         backoff_s = self._between(longest_s / 2, longest_s)
         self._rest(max(backoff_s, error.retry_after_s), until=self._ending)

@@ -252,11 +252,17 @@ def test_retry_after_is_honoured_where_it_is_longer(course: Course) -> None:
     assert course.rests_s == [30, 30, 4, 8]
 
 
-def test_connection_is_made_anew_after_a_failure_and_kept_after_success(course: Course) -> None:
-    spool_windows(course, -3, -2, -1)
-    course.answers = [STORED, not_now(), STORED]
+@pytest.mark.parametrize(
+    ("answer", "renewed"),
+    [(STORED, 0), (REFUSED, 0), (not_now(), 1), (not_now(5), 0), (not_now(5, lasting=True), 1)],
+    ids=["stored", "refused", "failed", "asked to wait", "not let in"],
+)
+def test_connection_is_made_anew_unless_it_is_well(course: Course, answer: Answer | NotNowError, renewed: int) -> None:
+    """An aggregator that has too much to do isn't helped by a thousand handshakes more."""
+    spool_windows(course, -1)
+    course.answers = [answer]
     course.run()
-    assert course.renewed == 1
+    assert course.renewed == renewed
 
 
 # --- What it says of itself -----------------------------------------------------------------------------------------
