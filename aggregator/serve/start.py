@@ -43,8 +43,8 @@ SWITCH_S: Final = 0.001
 """For how long a thread may keep the others from Python, in seconds: with Python's own 5 ms, each step of an answer
 would wait so long for the thread that decodes."""
 GARBAGE: Final = 50_000
-"""New objects between two looks for garbage in cycles, in place of 700: a batch is thousands of objects without a cycle,
-and to look through them again and again holds up whoever waits for an answer."""
+"""New objects between two looks for garbage in cycles, in place of 700: a batch is thousands of objects without a
+cycle, and to look through them again and again holds up whoever waits for an answer."""
 
 log = structlog.get_logger()
 
