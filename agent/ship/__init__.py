@@ -2,6 +2,5 @@
 Ship what came of each window to the aggregator: nothing lost, or else counted.
 
 Flow: loop -> **ship** ══ aggregator. `packing` makes batches, `outbox` takes them from the loop and spools them in a
-thread of its own, `sender` sends what waits in the spool in another, `aggregator` is who they are sent to, `answer` what
-it says of them.
+thread of its own, `sender` sends what waits in the spool in another, to the `aggregator`; `answer` is what came of it.
 """
