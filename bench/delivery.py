@@ -57,7 +57,7 @@ def bench(given: argparse.Namespace) -> Report:
 def main() -> int:
     """The exit code."""
     parser = options.parser("delivery", __doc__ or "")
-    parser.add_argument("--kills", type=int, default=KILLS, help=f"SIGKILLs of each side; default: {KILLS}")
+    parser.add_argument("--kills", type=int, default=KILLS, help=f"SIGKILLs of each side at least; default: {KILLS}")
     parser.add_argument("--real-kills", type=int, default=REAL_KILLS, help=f"of the real agent; default: {REAL_KILLS}")
     parser.add_argument("--seed", type=int, default=SEED, help="of the random moments")
     return options.run(parser, bench)

@@ -31,6 +31,8 @@ from kinwatch.snapshot import Window
 NODES: Final = ("n1", "n2", "n3")
 LIFE_S: Final = 4.0
 """At most until a kill; a second of it goes by before a process does anything."""
+AGENT_LIFE_S: Final = 8.0
+"""Longer: what one could not deliver is for the next, and there are to be windows enough."""
 REAL_LIFE_S: Final = 4.0
 REAL_WINDOW_S: Final = 1.0
 
@@ -41,15 +43,18 @@ def kills(folder: Path, *, number: int, seed: int) -> Scenario:
     """Kill synthetic agents and the aggregator so often each."""
     began = time.monotonic()
     chance = random.Random(seed)  # noqa: S311 - no secret, and the same again by the same seed
-    killed = [(number + place) // len(NODES) for place in range(len(NODES))]
+    aggregator_done = threading.Event()
+    killed: list[str] = []
     with aggregator_beside(folder) as aggregator:
-        threads = [
-            threading.Thread(target=_kill_agents, args=(_synthetic(node, aggregator, folder), times, chance.random()))
-            for node, times in zip(NODES, killed, strict=True)
-        ]
-        threads.append(threading.Thread(target=_kill_aggregator, args=(aggregator, number, chance.random())))
+
+        def kill_agents(node: str, seed: float) -> None:
+            _kill_agents(_synthetic(node, aggregator, folder), killed, -(-number // len(NODES)), aggregator_done, seed)
+
+        threads = [threading.Thread(target=kill_agents, args=(node, chance.random())) for node in NODES]
         for thread in threads:
             thread.start()
+        _kill_aggregator(aggregator, number, chance.random())
+        aggregator_done.set()
         for thread in threads:
             thread.join()
         aggregator.start()
@@ -58,8 +63,8 @@ def kills(folder: Path, *, number: int, seed: int) -> Scenario:
             _last_life(node, aggregator, folder, window_s=WINDOW_S)
         aggregator.stop()
         found = judged(stored(aggregator.data), _journals(folder), window_s=WINDOW_S)
-    what = f"{number} SIGKILLs of each side"
-    return _scenario(what, found, lost_at_most=sum(killed), seconds=time.monotonic() - began)
+    what = f"{number} SIGKILLs of the aggregator, {len(killed)} of agents"
+    return _scenario(what, found, lost_at_most=len(killed), seconds=time.monotonic() - began)
 
 
 def real_kills(folder: Path, *, number: int, seed: int) -> Scenario:
@@ -123,13 +128,17 @@ def _scenario(what: str, found: Delivered, *, lost_at_most: int, seconds: float)
 # --- Who is killed --------------------------------------------------------------------------------------------------
 
 
-def _kill_agents(start: Start, times: int, seed: float) -> None:
+def _kill_agents(start: Start, killed: list[str], times: int, aggregator_done: threading.Event, seed: float) -> None:
+    """Kill one node's agent so often at least, and for as long as the aggregator is killed: nobody else sends to it."""
     chance = random.Random(seed)  # noqa: S311 - as above
-    for _ in range(times):
+    done = 0
+    while done < times or not aggregator_done.is_set():
         process = start()
-        time.sleep(chance.uniform(0, LIFE_S))
+        time.sleep(chance.uniform(0, AGENT_LIFE_S))
         process.kill()
         process.wait()
+        done += 1
+        killed.append(f"process {process.pid}")
 
 
 def _kill_aggregator(aggregator: AggregatorBeside, times: int, seed: float) -> None:
