@@ -113,6 +113,10 @@ class Capture:
         """Containers whose snapshots wait for a name."""
         return self._naming.waiting
 
+    def awaits_names(self, *, now_s: float) -> bool:
+        """Whether snapshots wait for a name that they may have soon."""
+        return self._naming.is_urgent(now_s=now_s)
+
     def is_urgent(self, *, now_s: float) -> bool:
         """Whether a container waits for its name that may have it soon, or has just been found and will."""
         return self._naming.is_urgent(now_s=now_s) or self._roster.is_new(now_s=now_s)

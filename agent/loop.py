@@ -161,7 +161,7 @@ class Loop:
     def _await_names(self) -> None:
         """At the end, give those that may be named soon a last chance."""
         latest_s = self._clock.monotonic_s() + LAST_NAMES_S
-        while self._capture.is_urgent(now_s=self._clock.monotonic_s()) and self._clock.monotonic_s() < latest_s:
+        while self._capture.awaits_names(now_s=self._clock.monotonic_s()) and self._clock.monotonic_s() < latest_s:
             self._poll(POLL_S)
             self._name_late()
 

@@ -135,8 +135,8 @@ class Intake:
 
     def _decode_all(self) -> None:
         while (arrival := self._arrived.get()) is not None:
-            if not arrival.answer.set_running_or_notify_cancel():
-                continue  # who sent it has gone, and will send it again
+            if arrival.answer.done():
+                continue  # who sent it has gone, and will send it again; or the other thread has died
             try:
                 decoded = self._decode(arrival)
             except (Refused, AuthError) as refused:
@@ -192,10 +192,11 @@ class Intake:
     def _tell(self, arrival: Arrival, said: Outcome | Exception) -> None:
         self._answered_s = time.monotonic()
         self._took_s = self._answered_s - arrival.since_s
-        if isinstance(said, Exception):
-            arrival.answer.set_exception(said)
-        else:
-            arrival.answer.set_result(said)
+        with contextlib.suppress(InvalidStateError):  # who waited has gone, or the other thread died just now
+            if isinstance(said, Exception):
+                arrival.answer.set_exception(said)
+            else:
+                arrival.answer.set_result(said)
 
     def _died(self) -> None:
         self._is_dead = True

@@ -532,7 +532,7 @@ def test_agent_goes_on_when_the_kubelet_refuses_and_says_so(node: Node) -> None:
         }
     assert (samples["names_source", "none"], samples["names_source", "kubelet"]) == (1, 0)
     assert samples["names_changes_total",] == 2
-    assert samples["windows_total",] >= 2
+    assert samples["windows_total",] >= 1
     assert samples["snapshots_total", "true"] >= 1
     assert samples["replicas_waiting",] >= 1
     assert samples["window_close_seconds_count",] == samples["windows_total",]
