@@ -41,8 +41,9 @@ class NodeCoverage:
     observed_s: float
     """Seconds of the window in which the agent was watching."""
     lost: Mapping[str, int]
-    """Why → how many: `windows` (the agent was not running, or was killed with them open), `batches` (dropped from a
-    full spool), `bytes` of those, `replicas`, `threads` (see Coverage)."""
+    """Why → how many: `windows` (the agent was not running, or was killed with them open), `batches` (dropped from the
+    spool), `bytes` of those, `refused` (batches that the aggregator would never take), `snapshots` and `expected` (too
+    many for a batch), `replicas`, `threads` (see Coverage)."""
     names_source: str | None
     """Who tells the names: `kubelet`, `apiserver`, `runtime`, `given`; None: nobody does now."""
     problem: str | None
