@@ -76,7 +76,7 @@ class Shipping:
             yield Remark(
                 reason=Reason.SPOOL_UNWRITABLE,
                 problem=f"the spool takes nothing ({unwritable}); batches wait in memory",
-                remedy="make room on its disk",
+                remedy="make room on its disk; with ETIMEDOUT see why the disk does not answer",
             )
 
     def collect(self) -> Iterator[Metric]:

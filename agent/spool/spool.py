@@ -10,9 +10,10 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import structlog
 
@@ -28,6 +29,9 @@ from agent.spool.values import Dropped, Reason, Record, SpoolLimits, SpoolState,
 
 Encode = Callable[[Ticket], bytes]
 """Makes the batch that carries this ticket; must not call the spool. May be asked twice, the second time counts."""
+
+STATE_WAIT_S: Final = 2.0
+"""How long it is waited for a write that is under way to tell the state, in seconds."""
 
 log = structlog.get_logger()
 
@@ -54,6 +58,8 @@ class Spool:
         self._said_damaged = 0
         """Number of the segment whose damage was logged last."""
         self._mutex = threading.Lock()
+        self._known: SpoolState
+        """As it was measured last; `open` does it first."""
         self.last_window_end_s = found.last_until_s
         """The latest end of a window among the records of earlier lives; None: there were none, or nothing is known."""
 
@@ -151,18 +157,30 @@ class Spool:
             self._checkpoint()
 
     def state(self, *, now_s: float) -> SpoolState:
-        """What there is to measure."""
-        with self._mutex:
-            until_s = self._oldest_until_s()
-            return SpoolState(
-                bytes=self._bytes,
-                records=self._segments.waiting.batches + self._held.tally.batches,
-                segments=self._segments.count,
-                held=self._held.tally,
-                oldest_age_s=None if until_s is None else max(0.0, now_s - until_s),
-                dropped=self._dropped,
-                unwritable=self._trouble.name,
-            )
+        """
+        What there is to measure.
+
+        While the disk does not answer, what was last known, `unwritable` by ETIMEDOUT: who measures must not hang too.
+        """
+        if not self._mutex.acquire(timeout=STATE_WAIT_S):
+            return replace(self._known, unwritable=self._trouble.name or "ETIMEDOUT")
+        try:
+            self._known = self._measured(now_s)
+            return self._known
+        finally:
+            self._mutex.release()
+
+    def _measured(self, now_s: float) -> SpoolState:
+        until_s = self._oldest_until_s()
+        return SpoolState(
+            bytes=self._bytes,
+            records=self._segments.waiting.batches + self._held.tally.batches,
+            segments=self._segments.count,
+            held=self._held.tally,
+            oldest_age_s=None if until_s is None else max(0.0, now_s - until_s),
+            dropped=self._dropped,
+            unwritable=self._trouble.name,
+        )
 
     @property
     def _bytes(self) -> int:
@@ -181,6 +199,7 @@ class Spool:
             self._expire(now_s)
             self._make_room(0)
             self._checkpoint()
+            self._known = self._measured(now_s)
 
     def _encode(self, make: Encode, until_s: float) -> Held:
         """The next record; what was dropped is told by it from now on."""

@@ -57,6 +57,31 @@ def test_batches_come_out_in_order_each_with_its_sequence(open_spool: Open) -> N
     assert {one.until_s for one in records} == {NOW_S}
 
 
+def test_state_is_told_while_the_disk_does_not_answer(open_spool: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was last known, and that it is so: readiness and metrics must not hang with the disk."""
+    monkeypatch.setattr("agent.spool.spool.STATE_WAIT_S", 0.01)
+    written, go_on = threading.Event(), threading.Event()
+
+    def hang(_: Ticket) -> bytes:
+        written.set()
+        go_on.wait(60)
+        return BODY
+
+    with open_spool() as spool:
+        append(spool, BODY)
+        before = spool.state(now_s=NOW_S)
+        hanging = threading.Thread(target=lambda: spool.append(hang, until_s=NOW_S, now_s=NOW_S))
+        hanging.start()
+        written.wait(60)
+        meanwhile = spool.state(now_s=NOW_S)
+        go_on.set()
+        hanging.join()
+        after = spool.state(now_s=NOW_S)
+    assert (before.records, before.unwritable) == (1, None)
+    assert (meanwhile.records, meanwhile.unwritable) == (1, "ETIMEDOUT")
+    assert (after.records, after.unwritable) == (2, None)
+
+
 def test_the_oldest_stays_until_it_is_acknowledged(open_spool: Open) -> None:
     with open_spool() as spool:
         append(spool, b"one", b"two")
